@@ -1,0 +1,305 @@
+//! A whole server: loaded before anything is bound, bound before anything is said,
+//! and stopped with a deadline.
+
+use crate::config::{AccessLog as AccessForm, Config, HandlerConfig, Source};
+use crate::id::HandlerName;
+use crate::limits::ServerLimits;
+use crate::logging::LogGuard;
+use crate::logging::access::AccessLog;
+use crate::meter::ServerMeter;
+use crate::ops::{self, Admin};
+use crate::server::{self, Listener, Server, Stage, bind};
+use crate::site::{Registry, Reload, Reloader, Workshop, load_site};
+use crate::upstream::Tls;
+use crate::wasm::{Cache, Import, Runtime, Shape, default_folder, default_isolation, inspect};
+use anyhow::{Context, Result};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
+
+/// What the command line says besides the config.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub source: Source,
+    /// In place of the config's.
+    pub listen: Option<SocketAddr>,
+    pub admin: Option<SocketAddr>,
+    pub access_log: Option<AccessForm>,
+    pub cache: CacheChoice,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CacheChoice {
+    /// The user's cache folder.
+    Default,
+    Folder(PathBuf),
+    Off,
+}
+
+/// A site that is loaded, and not served yet.
+#[derive(Debug)]
+pub struct App {
+    options: Options,
+    config: Config,
+    registry: Arc<Registry>,
+    workshop: Workshop,
+    limits: ServerLimits,
+}
+
+/// A server that is bound, and not accepting yet.
+#[derive(Debug)]
+pub struct Bound {
+    app: App,
+    listeners: Vec<Listener>,
+    admin: Option<Listener>,
+}
+
+/// What the operator asks for while the server runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    Reload,
+    /// Finish what has begun, within the deadline.
+    Drain,
+    /// Stop at once.
+    Stop,
+}
+
+/// How the server stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    Clean,
+    /// So many connections had to be cut.
+    Cut(usize),
+}
+
+impl App {
+    /// Reads the config and loads every handler. Binds nothing: what is wrong with
+    /// a site is known before a port is open.
+    pub async fn load(options: Options) -> Result<Self> {
+        let config = options.source.load(&[])?;
+        let mut limits = config.limits.clone();
+        limits.connections = connections(&limits)?;
+        let cache = open_cache(&options.cache, &limits)?;
+        let workshop = Workshop {
+            runtime: Runtime::new(&limits, cache).context("cannot start the clock of guests")?,
+            tls: Arc::new(Tls::new(config.outbound_ca.as_deref())?),
+            component_size: limits.component_size,
+        };
+        let site = load_site(&workshop, config.clone()).await?;
+        Ok(App { options, config, registry: Registry::new(site), workshop, limits })
+    }
+
+    /// Opens the ports.
+    pub fn bind(self) -> Result<Bound> {
+        let addresses = match self.options.listen {
+            Some(address) => vec![address],
+            None => self.config.listen.clone(),
+        };
+        let listeners = addresses.into_iter().map(bind).collect::<Result<_>>()?;
+        let admin = self.options.admin.or(self.config.admin).map(bind).transpose()?;
+        Ok(Bound { app: self, listeners, admin })
+    }
+}
+
+impl Bound {
+    /// The addresses that clients can use, with their real ports.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.listeners.iter().map(|listener| listener.address).collect()
+    }
+
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin.as_ref().map(|listener| listener.address)
+    }
+
+    /// Serves until `orders` say stop.
+    pub async fn serve(self, mut orders: mpsc::Receiver<Order>, log: &LogGuard) -> Result<Stopped> {
+        let Bound { app, listeners, admin } = self;
+        let meter = Arc::new(ServerMeter::default());
+        let queue = usize::try_from(app.limits.log_queue).unwrap_or(usize::MAX);
+        let form = app.options.access_log.or(app.config.access_log).unwrap_or_else(AccessForm::of_stdout);
+        let access = AccessLog::start(form, queue, meter.clone()).context("cannot start the access log")?;
+        let (stage, stages) = watch::channel(Stage::Serving);
+        let (reload, reloads) = mpsc::channel(1);
+        let reloader = Reloader::new(
+            app.registry.clone(),
+            app.workshop.clone(),
+            app.options.source.clone(),
+            &app.limits,
+            meter.clone(),
+            reloads,
+        );
+        let reloading = tokio::spawn(reloader.run());
+        let administering = admin.map(|listener| {
+            let admin = Admin {
+                registry: app.registry.clone(),
+                meter: meter.clone(),
+                stage: stages.clone(),
+                log_dropped: log.dropped.clone(),
+            };
+            tokio::spawn(ops::serve(listener, admin))
+        });
+        let server = Arc::new(Server {
+            registry: app.registry.clone(),
+            limits: app.limits.clone(),
+            meter,
+            access,
+            trusted_proxies: app.config.trusted_proxies.clone(),
+        });
+        let mut serving = tokio::spawn(server::serve(listeners, server, stages));
+        let stopped = loop {
+            tokio::select! {
+                order = orders.recv() => match order {
+                    // A reload that is asked for already is enough.
+                    Some(Order::Reload) => drop(reload.try_send(Reload::Now)),
+                    Some(Order::Drain) => break drain(&app, &stage, &mut orders, &mut serving).await,
+                    Some(Order::Stop) | None => break cut(&stage, &mut serving).await,
+                },
+                ended = &mut serving => {
+                    ended.context("the server panicked")?;
+                    break Ok(Stopped::Clean);
+                }
+            }
+        };
+        reloading.abort();
+        if let Some(administering) = administering {
+            administering.abort();
+        }
+        stopped
+    }
+}
+
+type Serving = tokio::task::JoinHandle<usize>;
+
+/// Lets connections finish, until the deadline or a second order.
+async fn drain(
+    app: &App,
+    stage: &watch::Sender<Stage>,
+    orders: &mut mpsc::Receiver<Order>,
+    serving: &mut Serving,
+) -> Result<Stopped> {
+    tracing::info!("draining for at most {} ms", app.limits.drain.as_millis());
+    stage.send_replace(Stage::Draining);
+    let again = async {
+        while let Some(order) = orders.recv().await {
+            if order != Order::Reload {
+                return;
+            }
+        }
+    };
+    tokio::select! {
+        ended = timeout(app.limits.drain, &mut *serving) => match ended {
+            Ok(ended) => {
+                ended.context("the server panicked")?;
+                tracing::info!("stopped");
+                return Ok(Stopped::Clean);
+            }
+            Err(_) => tracing::warn!("the drain deadline has passed"),
+        },
+        () = again => tracing::warn!("told again to stop"),
+    }
+    cut(stage, serving).await
+}
+
+async fn cut(stage: &watch::Sender<Stage>, serving: &mut Serving) -> Result<Stopped> {
+    stage.send_replace(Stage::Cut);
+    let open = serving.await.context("the server panicked")?;
+    if open == 0 {
+        return Ok(Stopped::Clean);
+    }
+    tracing::warn!(connections = open, "stopped, cutting connections");
+    Ok(Stopped::Cut(open))
+}
+
+/// Raises the descriptor limit as far as allowed and takes nine tenths of it for
+/// clients. The rest is for files, outbound connections and the admin listener: a
+/// server that is full can still be looked at and reloaded.
+fn connections(limits: &ServerLimits) -> Result<u64> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    /// What a server without clients needs, generously.
+    const RESERVE: u64 = 32;
+    let found = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: found.maximum, maximum: found.maximum };
+    // Failing to raise it leaves what we have.
+    let _ = setrlimit(Resource::Nofile, raised);
+    let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(1 << 20);
+    let most = descriptors.saturating_sub((descriptors / 10).max(RESERVE)).max(1);
+    match limits.connections {
+        0 => Ok(most),
+        wanted if wanted <= most => Ok(wanted),
+        wanted => anyhow::bail!(
+            "`connections` is {wanted}, but with {descriptors} descriptors (`ulimit -n`) there is room for {most}"
+        ),
+    }
+}
+
+fn open_cache(choice: &CacheChoice, limits: &ServerLimits) -> Result<Option<Cache>> {
+    match choice {
+        CacheChoice::Off => Ok(None),
+        // Asked for by name: it must work.
+        CacheChoice::Folder(folder) => Cache::open(folder, limits.cache_size).map(Some),
+        CacheChoice::Default => {
+            let Some(folder) = default_folder() else { return Ok(None) };
+            match Cache::open(&folder, limits.cache_size) {
+                Ok(cache) => Ok(Some(cache)),
+                Err(error) => {
+                    tracing::warn!("compiling without cache: {error:#}");
+                    Ok(None)
+                }
+            }
+        }
+    }
+}
+
+/// What `squall check` has found.
+#[derive(Debug)]
+pub struct Report {
+    pub handlers: Vec<HandlerReport>,
+    /// What `serve` would refuse.
+    pub problems: Vec<String>,
+}
+
+#[derive(Debug)]
+pub struct HandlerReport {
+    pub name: HandlerName,
+    pub component: PathBuf,
+    /// `None` if the file is no component.
+    pub shape: Option<Shape>,
+    pub isolation: &'static str,
+    pub imports: Vec<Import>,
+}
+
+/// Does all that comes before binding, and reports on each handler.
+pub async fn check(source: Source) -> Result<Report> {
+    let config = source.load(&[])?;
+    let handlers = config.handlers.iter().map(|(name, handler)| report(name, handler)).collect();
+    let options = Options {
+        source,
+        listen: None,
+        admin: None,
+        access_log: None,
+        cache: CacheChoice::Default,
+    };
+    let problems = match App::load(options).await {
+        Ok(_) => Vec::new(),
+        Err(error) => format!("{error:#}").lines().map(str::to_owned).collect(),
+    };
+    Ok(Report { handlers, problems })
+}
+
+fn report(name: &HandlerName, handler: &HandlerConfig) -> HandlerReport {
+    let shape = std::fs::read(&handler.component).ok().and_then(|bytes| inspect(&bytes).ok());
+    let isolation = match (handler.isolation, &shape) {
+        (Some(isolation), _) => isolation.label(),
+        (None, Some(shape)) => default_isolation(shape.world).label(),
+        (None, None) => "unknown",
+    };
+    HandlerReport {
+        name: name.clone(),
+        component: handler.component.clone(),
+        imports: shape.as_ref().map(|shape| shape.imports_with(&handler.grants)).unwrap_or_default(),
+        shape,
+        isolation,
+    }
+}

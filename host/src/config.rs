@@ -1,0 +1,154 @@
+//! What a site is made of, read from `squall.toml` or from a folder.
+//!
+//! Three steps: text to raw structs (`raw`), raw structs to a valid [`Config`]
+//! (`check`), and the place of an error in the file (`place`). Nothing here opens
+//! a port, compiles a component or reads anything but the config itself.
+
+mod check;
+mod place;
+mod raw;
+mod source;
+
+pub use source::{CONFIG_FILE, Source};
+
+use crate::id::HandlerName;
+use crate::limits::{HandlerLimits, ServerLimits};
+use crate::policy::{OutboundGrants, PrivateRanges, TcpGrants};
+use crate::route::RouteKey;
+use http::StatusCode;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// A valid configuration. Paths are absolute or relative to the working
+/// directory, ready to be opened.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    pub listen: Vec<SocketAddr>,
+    /// The admin listener, off unless configured.
+    pub admin: Option<SocketAddr>,
+    /// Peers whose `x-forwarded-for` is believed.
+    pub trusted_proxies: PrivateRanges,
+    pub access_log: Option<AccessLog>,
+    /// A PEM file with certificates to trust besides the system's, for outbound TLS.
+    pub outbound_ca: Option<PathBuf>,
+    pub limits: ServerLimits,
+    pub handlers: BTreeMap<HandlerName, HandlerConfig>,
+    pub routes: Vec<(RouteKey, Target)>,
+}
+
+/// One handler: its component, its grants, its limits.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HandlerConfig {
+    pub component: PathBuf,
+    /// The crate that `squall build` compiles to `component`.
+    pub source: Option<PathBuf>,
+    /// `None` takes the default of the component's world.
+    pub isolation: Option<Isolation>,
+    /// A path that a new generation must answer with 2xx before it replaces the
+    /// old one.
+    pub health: Option<String>,
+    pub grants: Grants,
+    pub limits: HandlerLimits,
+}
+
+/// What a handler may reach. Nothing by default.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Grants {
+    pub outbound: OutboundGrants,
+    pub outbound_private: PrivateRanges,
+    pub outbound_tcp: TcpGrants,
+    /// Values that the handler sees through `wasi:config` and its environment.
+    pub config: BTreeMap<String, String>,
+    /// The same, from a place outside the config file; never printed.
+    pub secrets: BTreeMap<String, SecretSource>,
+    pub folders: Vec<Folder>,
+}
+
+/// Where a secret's value comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SecretSource {
+    Environment(String),
+    File(PathBuf),
+}
+
+/// A folder of the host that the handler sees as one of its own.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Folder {
+    pub host: PathBuf,
+    pub guest: String,
+    pub access: Access,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    Read,
+    ReadWrite,
+}
+
+/// How requests share instances.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Isolation {
+    /// A fresh instance for each request.
+    Request,
+    /// An instance serves several requests, 0.3 ones at the same time.
+    Shared,
+}
+
+impl Isolation {
+    pub fn label(self) -> &'static str {
+        match self {
+            Isolation::Request => "request",
+            Isolation::Shared => "shared",
+        }
+    }
+}
+
+/// Where a route leads.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Target {
+    Handler(HandlerName),
+    Static(PathBuf),
+    /// `to` may name captures of the path: `/new/{id}`.
+    Redirect { to: String, status: StatusCode },
+    Status(StatusCode),
+}
+
+impl std::fmt::Display for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Target::Handler(name) => write!(f, "handler `{name}`"),
+            Target::Static(folder) => write!(f, "folder `{}`", folder.display()),
+            Target::Redirect { to, status } => write!(f, "redirect {} to `{to}`", status.as_u16()),
+            Target::Status(status) => write!(f, "status {}", status.as_u16()),
+        }
+    }
+}
+
+/// The form of the access log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessLog {
+    Off,
+    Text,
+    Json,
+}
+
+impl AccessLog {
+    /// Text for a person at a terminal, JSON for a machine.
+    pub fn of_stdout() -> Self {
+        if std::io::IsTerminal::is_terminal(&std::io::stdout()) { AccessLog::Text } else { AccessLog::Json }
+    }
+}
+
+impl std::str::FromStr for AccessLog {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "off" => Ok(AccessLog::Off),
+            "text" => Ok(AccessLog::Text),
+            "json" => Ok(AccessLog::Json),
+            other => Err(format!("`{other}` is not `off`, `text` or `json`")),
+        }
+    }
+}

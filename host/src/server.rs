@@ -1,0 +1,45 @@
+//! Clients: listening, connections, and the way of a request from its head to the
+//! site and of a response back.
+//!
+//! Everything here assumes that whoever is at the other end is a stranger.
+
+mod clock;
+mod connection;
+mod exchange;
+pub mod files;
+mod incoming;
+mod listen;
+mod outgoing;
+mod request;
+mod service;
+mod socket;
+
+pub use listen::{Listener, bind, serve};
+
+use crate::limits::ServerLimits;
+use crate::logging::access::AccessLog;
+use crate::meter::ServerMeter;
+use crate::policy::PrivateRanges;
+use crate::site::Registry;
+use std::sync::Arc;
+
+/// What all connections share.
+#[derive(Debug)]
+pub struct Server {
+    pub registry: Arc<Registry>,
+    pub limits: ServerLimits,
+    pub meter: Arc<ServerMeter>,
+    pub access: AccessLog,
+    /// Peers whose `x-forwarded-for` is believed.
+    pub trusted_proxies: PrivateRanges,
+}
+
+/// How far a server is on its way to stopping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    Serving,
+    /// No new connections; those that are open answer what has begun.
+    Draining,
+    /// Everything ends now.
+    Cut,
+}

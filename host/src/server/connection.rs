@@ -1,0 +1,205 @@
+//! One connection from its first byte to its last: which protocol it speaks, the
+//! limits of that protocol, and what ends it.
+
+use super::clock::{ConnectionClock, GiveUp, Protocol};
+use super::listen::ConnectionPermit;
+use super::service::Service;
+use super::socket::Socket;
+use super::{Server, Stage};
+use crate::limits::ServerLimits;
+use hyper::server::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
+
+/// Serves one client until it leaves, breaks a limit, or the server stops.
+pub(super) async fn serve(
+    stream: TcpStream,
+    peer: SocketAddr,
+    server: Arc<Server>,
+    mut stage: watch::Receiver<Stage>,
+    _permit: ConnectionPermit,
+) {
+    // Without it each small answer would wait for the client's acknowledgement. A
+    // socket that refuses is broken, which its first read will show.
+    let _ = stream.set_nodelay(true);
+    let protocol = tokio::select! {
+        protocol = first_bytes(&stream, &server.limits) => protocol,
+        // Nothing was asked yet, so nothing is lost.
+        _ = stage.wait_for(|stage| *stage != Stage::Serving) => return,
+    };
+    let protocol = match protocol {
+        Ok(Some(protocol)) => protocol,
+        Ok(None) => return,
+        Err(TooSlow(reason)) => return server.meter.closed.count(reason),
+    };
+    let clock = Arc::new(ConnectionClock::new(protocol));
+    let socket = Socket::new(stream, clock.clone());
+    let service = Service::new(server.clone(), peer, clock.clone(), protocol);
+    let gave_up = match protocol {
+        Protocol::Http1 => {
+            let connection = http1_builder(&server.limits).serve_connection(socket, service);
+            drive(connection, &clock, &server.limits, &mut stage).await
+        }
+        Protocol::Http2 => {
+            let connection = http2_builder(&server.limits).serve_connection(socket, service);
+            drive(connection, &clock, &server.limits, &mut stage).await
+        }
+    };
+    if let Some(reason) = gave_up {
+        server.meter.closed.count(reason);
+    }
+}
+
+struct TooSlow(&'static str);
+
+/// What a client with prior knowledge of HTTP/2 begins with (RFC 9113, 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Between two looks at a preface that arrives in pieces. Peeking leaves the bytes
+/// in the socket, so readiness cannot tell that there are more.
+const PEEK_AGAIN: Duration = Duration::from_millis(10);
+
+/// Waits for enough bytes to tell the protocol; `None` if the client left.
+///
+/// hyper-util's detection would wait for ever (hyper#3756).
+async fn first_bytes(stream: &TcpStream, limits: &ServerLimits) -> Result<Option<Protocol>, TooSlow> {
+    let began = Instant::now();
+    let mut bytes = [0; PREFACE.len()];
+    let first = timeout(limits.first_byte, stream.peek(&mut bytes)).await;
+    let mut seen = match first {
+        Err(_) => return Err(TooSlow("first_byte")),
+        Ok(Err(_) | Ok(0)) => return Ok(None),
+        Ok(Ok(seen)) => seen,
+    };
+    loop {
+        if !PREFACE.starts_with(&bytes[..seen]) {
+            return Ok(Some(Protocol::Http1));
+        }
+        if seen == PREFACE.len() {
+            return Ok(Some(Protocol::Http2));
+        }
+        if began.elapsed() > limits.head_time {
+            return Err(TooSlow(GiveUp::HeadTime.label()));
+        }
+        tokio::time::sleep(PEEK_AGAIN).await;
+        match stream.peek(&mut bytes).await {
+            Err(_) | Ok(0) => return Ok(None),
+            Ok(more) => seen = more,
+        }
+    }
+}
+
+fn http1_builder(limits: &ServerLimits) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    // Time limits are the clock's: hyper's own for heads would also end idle
+    // connections.
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(None)
+        .max_buf_size(limits.head_size.to_usize())
+        .max_headers(usize::try_from(limits.head_fields).unwrap_or(usize::MAX));
+    builder
+}
+
+fn http2_builder(limits: &ServerLimits) -> http2::Builder<TokioExecutor> {
+    let u32_of = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(u32_of(limits.h2_streams))
+        .initial_stream_window_size(u32_of(limits.h2_stream_window.get()))
+        .initial_connection_window_size(u32_of(limits.h2_connection_window.get()))
+        .max_header_list_size(u32_of(limits.h2_head_size.get()))
+        .max_pending_accept_reset_streams(usize::try_from(limits.h2_resets).unwrap_or(usize::MAX))
+        .keep_alive_interval(limits.h2_ping)
+        .keep_alive_timeout(limits.h2_ping_timeout);
+    builder
+}
+
+/// What both protocols' connections can do.
+trait Connection: Future<Output = hyper::Result<()>> {
+    /// Answers what has begun, takes nothing new.
+    fn shut_down_gracefully(self: Pin<&mut Self>);
+}
+
+impl Connection for http1::Connection<Socket, Service> {
+    fn shut_down_gracefully(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+impl Connection for http2::Connection<Socket, Service, TokioExecutor> {
+    fn shut_down_gracefully(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+/// Runs a connection to its end. Returns why we ended it, if we did.
+async fn drive(
+    connection: impl Connection,
+    clock: &ConnectionClock,
+    limits: &ServerLimits,
+    stage: &mut watch::Receiver<Stage>,
+) -> Option<&'static str> {
+    let mut connection = pin!(connection);
+    let mut timer = pin!(sleep_until(Instant::now() + limits.head_time));
+    let mut later = stage.clone();
+    let mut drain = pin!(reached(stage, Stage::Draining));
+    let mut cut: Option<Pin<Box<dyn Future<Output = ()> + Send + '_>>> = None;
+    let mut later = Some(&mut later);
+    poll_fn(|cx| {
+        if cut.is_none() && drain.as_mut().poll(cx).is_ready() {
+            connection.as_mut().shut_down_gracefully();
+            cut = later.take().map(|later| Box::pin(reached(later, Stage::Cut)) as _);
+        }
+        if cut.as_mut().is_some_and(|cut| cut.as_mut().poll(cx).is_ready()) {
+            return Poll::Ready(Some("drain"));
+        }
+        // An error is the client's doing or the network's: there is nobody to tell.
+        if connection.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(None);
+        }
+        match poll_deadline(clock, limits, timer.as_mut(), cx) {
+            Some(reason) => Poll::Ready(Some(reason.label())),
+            None => Poll::Pending,
+        }
+    })
+    .await
+}
+
+async fn reached(stage: &mut watch::Receiver<Stage>, wanted: Stage) {
+    // The sender lives as long as the server; if it is gone, so is the reason to
+    // go on.
+    let _ = stage.wait_for(|stage| *stage >= wanted).await;
+}
+
+/// Whether a limit has passed. Otherwise the timer is set to look again in time.
+fn poll_deadline(
+    clock: &ConnectionClock,
+    limits: &ServerLimits,
+    mut timer: Pin<&mut Sleep>,
+    cx: &mut Context<'_>,
+) -> Option<GiveUp> {
+    loop {
+        let (deadline, reason) = clock.deadline(limits)?;
+        // The timer is only moved when it would come too late; one that comes too
+        // early costs a look.
+        if deadline < timer.deadline() || timer.is_elapsed() {
+            if deadline <= Instant::now() {
+                return Some(reason);
+            }
+            timer.as_mut().reset(deadline);
+        }
+        if timer.as_mut().poll(cx).is_pending() {
+            return None;
+        }
+    }
+}

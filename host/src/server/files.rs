@@ -1,0 +1,147 @@
+//! A static folder, served: ranges, conditions, precompressed variants, index
+//! files, and nothing from outside the folder.
+//!
+//! One request goes through four steps, one file each:
+//!
+//! 1. `subpath` reads the path and refuses whatever could mean something else
+//!    to a file system;
+//! 2. `snapshot` opens what the path names below the root (`root` is the
+//!    jail), once, off the async threads, so every later step speaks of the
+//!    same open files, whatever happens to their names meanwhile;
+//! 3. tower-http's `ServeDir` chooses the variant, judges the conditions and
+//!    streams; `question` is what it is shown of the request, because it
+//!    misreads some of it, and `range` decides what it must not;
+//! 4. `answer` puts right what the library says, and `exact` sends as many
+//!    bytes as that declares or breaks the body.
+//!
+//! Whatever is refused is answered with the same 404 as what is not there, so
+//! an answer never says what exists (fault G36).
+//!
+//! This module must never know a route, a handler or a guest. The service calls
+//! it with the path below the mount.
+
+mod answer;
+mod exact;
+mod facts;
+mod question;
+mod range;
+mod root;
+mod snapshot;
+mod subpath;
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::{fmt, io};
+
+use http::header::RANGE;
+use http::request::Parts;
+use http::{Method, Request, Response, StatusCode};
+use tower_http::services::ServeDir;
+use tower_http::services::fs::ServeFileSystemResponseBody;
+
+use crate::body::Body;
+use range::Part;
+use root::Root;
+use snapshot::Snapshot;
+use subpath::Subpath;
+
+/// What is read from a file at once. Large enough that a switch to a blocking
+/// thread is cheap by comparison; two of these are all the memory that a
+/// response holds, however large its file is.
+const CHUNK: usize = 64 * 1024;
+
+/// A static folder, held open since it was loaded. Cheap to clone.
+#[derive(Clone)]
+pub struct Files {
+    root: Arc<Root>,
+}
+
+impl Files {
+    /// Opens the folder `root`.
+    ///
+    /// The handle stays on this folder: if its name is given to another folder
+    /// later, that one is served after the next load.
+    pub fn open(root: &Path) -> anyhow::Result<Files> {
+        let root = Arc::new(Root::open(root)?);
+        Ok(Files { root })
+    }
+
+    /// Answers one request for `path`, the request's path below the mount.
+    ///
+    /// A folder is answered with its `index.html`, or with a redirect to itself
+    /// if the address the client used (`head.uri`) lacks the slash at its end:
+    /// relative links in the index would lead astray. To answer any address
+    /// with the index, pass `/index.html` as `path`.
+    pub async fn serve(&self, head: &Parts, path: &str) -> Response<Body> {
+        let mut response = if head.method == Method::GET || head.method == Method::HEAD {
+            self.find(head, path).await.unwrap_or_else(|error| {
+                // Debug form, because the path is a stranger's text.
+                tracing::error!(?path, %error, "cannot read a static file");
+                answer::empty(StatusCode::INTERNAL_SERVER_ERROR)
+            })
+        } else {
+            answer::not_allowed()
+        };
+        answer::finish(response.headers_mut());
+        response
+    }
+
+    /// The answer to GET or HEAD, or an error that is not the client's.
+    async fn find(&self, head: &Parts, path: &str) -> io::Result<Response<Body>> {
+        let Some(subpath) = Subpath::parse(path) else {
+            return Ok(answer::empty(StatusCode::NOT_FOUND));
+        };
+        let root = Arc::clone(&self.root);
+        let look = move || Snapshot::take(&root, &subpath);
+        let Some(snapshot) = tokio::task::spawn_blocking(look).await?? else {
+            return Ok(answer::empty(StatusCode::NOT_FOUND));
+        };
+        if snapshot.is_folder() && !head.uri.path().ends_with('/') {
+            return Ok(answer::redirect(head));
+        }
+
+        let mut question = question::ask(head, snapshot.uri());
+        if head.method == Method::GET && head.headers.contains_key(RANGE) {
+            // The library is asked for the head first, which reads nothing: a
+            // range depends on the variant it chooses.
+            let mut whole = question.clone();
+            *whole.method_mut() = Method::HEAD;
+            let whole = library(&snapshot, whole).await?;
+            if whole.status() == StatusCode::OK {
+                match range::decide(&head.headers, whole.headers()) {
+                    Part::Whole => {}
+                    Part::Bytes(value) => {
+                        question.headers_mut().insert(RANGE, value);
+                    }
+                    Part::Outside(size) => {
+                        return Ok(answer::unsatisfiable(whole.headers().clone(), size));
+                    }
+                }
+            }
+        }
+
+        let response = library(&snapshot, question).await?;
+        answer::deliver(response, &head.method, snapshot.has_variants()).await
+    }
+}
+
+impl fmt::Debug for Files {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Files").field(&self.root.name()).finish()
+    }
+}
+
+/// Asks tower-http, which sees the snapshot as its whole file system.
+async fn library(
+    snapshot: &Snapshot,
+    question: Request<()>,
+) -> io::Result<Response<ServeFileSystemResponseBody>> {
+    let mut library = ServeDir::with_backend("", snapshot.clone()).with_buf_chunk_size(CHUNK);
+    // Only with a variant, because it adds `Vary` when told of variants.
+    if snapshot.has_variants() {
+        library = library.precompressed_br().precompressed_gzip();
+    }
+    library.try_call(question).await
+}

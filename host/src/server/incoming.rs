@@ -1,0 +1,144 @@
+//! A request's body on its way to whoever reads it: bounded in size and time.
+
+use crate::body::{Body, BodyError, declared_length};
+use crate::fault::{Fault, FaultKind};
+use crate::limits::HandlerLimits;
+use bytes::Bytes;
+use futures_util::task::AtomicWaker;
+use http::HeaderMap;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use hyper::body::Incoming;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// What became of a request's body, for the side that answers the client.
+#[derive(Debug, Default)]
+pub(super) struct BodyWatch {
+    received: AtomicU64,
+    fault: OnceLock<FaultKind>,
+    waker: AtomicWaker,
+}
+
+impl BodyWatch {
+    pub(super) fn received(&self) -> u64 {
+        self.received.load(Ordering::Relaxed)
+    }
+
+    /// Resolves if the client breaks a limit with its body.
+    pub(super) async fn broken(&self) -> Fault {
+        poll_fn(|cx| {
+            self.waker.register(cx.waker());
+            match self.fault.get() {
+                Some(kind) => Poll::Ready(Fault::plain(*kind)),
+                None => Poll::Pending,
+            }
+        })
+        .await
+    }
+
+    fn set(&self, kind: FaultKind) {
+        let _ = self.fault.set(kind);
+        self.waker.wake();
+    }
+}
+
+/// Bounds `incoming`, or refuses it by the length that it declares.
+pub(super) fn bounded(
+    incoming: Incoming,
+    headers: &HeaderMap,
+    limits: &HandlerLimits,
+) -> Result<(Body, Arc<BodyWatch>), Fault> {
+    let limit = limits.body_size.get();
+    if let Some(declared) = declared_length(headers)
+        && declared > limit
+    {
+        let text = format!("{declared} bytes, and `body_size` is {}", limits.body_size);
+        return Err(Fault::new(FaultKind::BodyTooLarge, text));
+    }
+    let watch = Arc::new(BodyWatch::default());
+    if incoming.is_end_stream() {
+        return Ok((Body::empty(), watch));
+    }
+    let body = Bounded {
+        incoming,
+        left: limit,
+        limit,
+        gap: limits.body_gap,
+        total: limits.body_time,
+        began: None,
+        timer: None,
+        watch: watch.clone(),
+    };
+    Ok((Body::stream(body), watch))
+}
+
+struct Bounded {
+    incoming: Incoming,
+    left: u64,
+    limit: u64,
+    gap: Duration,
+    total: Duration,
+    /// When it was first waited for: a client is not to blame while nobody reads.
+    began: Option<Instant>,
+    timer: Option<Pin<Box<Sleep>>>,
+    watch: Arc<BodyWatch>,
+}
+
+impl HttpBody for Bounded {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = &mut *self;
+        match Pin::new(&mut this.incoming).poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => {
+                this.timer = None;
+                Poll::Ready(Some(this.admit(frame)))
+            }
+            Poll::Ready(Some(Err(_))) => Poll::Ready(Some(Err(BodyError::Gone))),
+            Poll::Ready(None) => Poll::Ready(None),
+            Poll::Pending => this.poll_time(cx).map(|error| Some(Err(error))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+impl Bounded {
+    fn admit(&mut self, frame: Frame<Bytes>) -> Result<Frame<Bytes>, BodyError> {
+        let Some(data) = frame.data_ref() else { return Ok(frame) };
+        let len = data.len() as u64;
+        self.watch.received.fetch_add(len, Ordering::Relaxed);
+        if len > self.left {
+            self.watch.set(FaultKind::BodyTooLarge);
+            return Err(BodyError::TooLarge { limit: self.limit });
+        }
+        self.left -= len;
+        Ok(frame)
+    }
+
+    /// Nothing is here: how long may that last?
+    fn poll_time(&mut self, cx: &mut Context<'_>) -> Poll<BodyError> {
+        let now = Instant::now();
+        let end = *self.began.get_or_insert(now) + self.total;
+        let (gap, total) = (self.gap, self.total);
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(end.min(now + gap))));
+        std::task::ready!(timer.as_mut().poll(cx));
+        self.watch.set(FaultKind::BodyTimeout);
+        Poll::Ready(if Instant::now() >= end { BodyError::TooSlow(total) } else { BodyError::Stalled(gap) })
+    }
+}

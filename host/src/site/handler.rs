@@ -1,0 +1,112 @@
+//! A handler over its whole life, and one generation of it.
+
+use super::status::ReloadLog;
+use crate::body::Body;
+use crate::config::{HandlerConfig, Isolation};
+use crate::fault::{Fault, FaultKind};
+use crate::id::{GenerationNumber, HandlerName, RequestId};
+use crate::limits::HandlerLimits;
+use crate::meter::HandlerMeter;
+use crate::wasm::{Component, Pool};
+use http::{Request, Response};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
+
+/// A named entry of the config. It outlives its generations and keeps what they
+/// have in common: counters, and the history of its reloads.
+#[derive(Debug)]
+pub struct Handler {
+    pub name: HandlerName,
+    pub meter: Arc<HandlerMeter>,
+    pub reloads: ReloadLog,
+    generations: AtomicU64,
+}
+
+impl Handler {
+    pub(super) fn new(name: HandlerName) -> Arc<Self> {
+        Arc::new(Handler {
+            name,
+            meter: Arc::default(),
+            reloads: ReloadLog::default(),
+            generations: AtomicU64::new(0),
+        })
+    }
+
+    /// The number of a generation that is about to serve.
+    pub(super) fn next_generation(&self) -> GenerationNumber {
+        GenerationNumber(self.generations.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+}
+
+/// One loaded, checked, compiled version of a handler.
+#[derive(Debug)]
+pub struct Generation {
+    pub number: GenerationNumber,
+    pub component: Component,
+    pub isolation: Isolation,
+    pub limits: HandlerLimits,
+    /// What it was made from; a reload that changes nothing keeps it.
+    pub config: HandlerConfig,
+    pub loaded_at: SystemTime,
+    handler: Arc<Handler>,
+    pub(super) pool: Arc<Pool>,
+}
+
+impl Generation {
+    pub(super) fn new(
+        number: GenerationNumber,
+        component: Component,
+        config: HandlerConfig,
+        handler: Arc<Handler>,
+        pool: Arc<Pool>,
+    ) -> Arc<Self> {
+        Arc::new(Generation {
+            number,
+            component,
+            isolation: pool.isolation(),
+            limits: config.limits.clone(),
+            config,
+            loaded_at: SystemTime::now(),
+            handler,
+            pool,
+        })
+    }
+
+    pub fn handler(&self) -> &HandlerName {
+        &self.handler.name
+    }
+
+    pub fn meter(&self) -> &Arc<HandlerMeter> {
+        &self.handler.meter
+    }
+
+    /// Lets one more request in, as long as there is room.
+    pub fn admit(&self) -> Result<InFlight, Fault> {
+        let meter = self.handler.meter.clone();
+        meter.in_flight.add(1);
+        let permit = InFlight(meter);
+        let limit = self.limits.in_flight;
+        if permit.0.in_flight.get() > limit {
+            return Err(Fault::new(FaultKind::InFlight, format!("{limit} requests are in flight")));
+        }
+        Ok(permit)
+    }
+
+    /// Answers one request. Dropping the future, or later the response's body, ends
+    /// the guest's work for it.
+    pub async fn answer(&self, id: RequestId, request: Request<Body>) -> Result<Response<Body>, Fault> {
+        self.pool.call(id, request).await
+    }
+}
+
+/// The right of one request to be in flight, from its head to the end of its
+/// response.
+#[derive(Debug)]
+pub struct InFlight(Arc<HandlerMeter>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.in_flight.sub(1);
+    }
+}

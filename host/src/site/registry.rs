@@ -1,0 +1,192 @@
+//! The current site, replaced as a whole. A request takes one snapshot and keeps
+//! what it needs of it, so no replacement changes what a running request sees.
+
+use super::handler::{Generation, Handler};
+use crate::config::{Config, Target};
+use crate::id::HandlerName;
+use crate::route::{RouteKey, Routes};
+use crate::server::files::Files;
+use anyhow::{Context, Result};
+use arc_swap::{ArcSwap, Guard};
+use http::{HeaderValue, StatusCode};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+/// Everything that is served at one moment. Immutable.
+#[derive(Debug)]
+pub struct Site {
+    pub routes: Arc<Routes<Goal>>,
+    pub config: Arc<Config>,
+    entries: Vec<Entry>,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    handler: Arc<Handler>,
+    generation: Arc<Generation>,
+}
+
+/// Where a route leads, ready to go there.
+#[derive(Debug)]
+pub enum Goal {
+    Handler {
+        index: usize,
+        /// The mount, as the guest is told it; `None` at the root.
+        base: Option<HeaderValue>,
+    },
+    Files { files: Files, base: String },
+    Redirect { to: String, status: StatusCode },
+    Status(StatusCode),
+}
+
+impl Site {
+    /// Puts a site together. `generations` has one for each handler of `config`.
+    pub(super) fn new(
+        config: Arc<Config>,
+        generations: Vec<(Arc<Handler>, Arc<Generation>)>,
+    ) -> Result<Self> {
+        let entries: Vec<Entry> = generations
+            .into_iter()
+            .map(|(handler, generation)| Entry { handler, generation })
+            .collect();
+        let goal = |(key, target): &(RouteKey, Target)| -> Result<(RouteKey, Goal)> {
+            Ok((key.clone(), goal(key, target, &entries)?))
+        };
+        let routes = config.routes.iter().map(goal).collect::<Result<_>>()?;
+        Ok(Site { routes: Arc::new(Routes::new(routes)?), config, entries })
+    }
+
+    pub fn generation(&self, index: usize) -> Option<&Arc<Generation>> {
+        self.entries.get(index).map(|entry| &entry.generation)
+    }
+
+    pub fn handlers(&self) -> impl Iterator<Item = (&Arc<Handler>, &Arc<Generation>)> {
+        self.entries.iter().map(|entry| (&entry.handler, &entry.generation))
+    }
+
+    pub(super) fn find(&self, name: &HandlerName) -> Option<(&Arc<Handler>, &Arc<Generation>)> {
+        self.handlers().find(|(handler, _)| handler.name == *name)
+    }
+
+    /// The same site with another generation of one handler.
+    fn with(&self, generation: Arc<Generation>) -> Self {
+        let mut entries = self.entries.clone();
+        for entry in &mut entries {
+            if entry.handler.name == *generation.handler() {
+                entry.generation = generation.clone();
+            }
+        }
+        Site { routes: self.routes.clone(), config: self.config.clone(), entries }
+    }
+}
+
+fn goal(key: &RouteKey, target: &Target, entries: &[Entry]) -> Result<Goal> {
+    let base = key.path.base();
+    Ok(match target {
+        Target::Handler(name) => Goal::Handler {
+            index: entries
+                .iter()
+                .position(|entry| entry.handler.name == *name)
+                .with_context(|| format!("there is no handler `{name}`"))?,
+            base: (!base.is_empty()).then(|| HeaderValue::from_str(base)).transpose()?,
+        },
+        Target::Static(folder) => Goal::Files { files: Files::open(folder)?, base: base.to_owned() },
+        Target::Redirect { to, status } => Goal::Redirect { to: to.clone(), status: *status },
+        Target::Status(status) => Goal::Status(*status),
+    })
+}
+
+/// Holds the current site, and knows the generations that still drain.
+#[derive(Debug)]
+pub struct Registry {
+    site: ArcSwap<Site>,
+    /// One change at a time.
+    changing: Mutex<()>,
+    draining: Mutex<Vec<Weak<Generation>>>,
+    /// Why the config that is there now is not the one that serves.
+    config_trouble: Mutex<Option<String>>,
+}
+
+impl Registry {
+    pub fn new(site: Site) -> Arc<Self> {
+        Arc::new(Registry {
+            site: ArcSwap::from_pointee(site),
+            changing: Mutex::default(),
+            draining: Mutex::default(),
+            config_trouble: Mutex::default(),
+        })
+    }
+
+    /// The site as it is now. Cheap; do not hold it across an await.
+    pub fn site(&self) -> Guard<Arc<Site>> {
+        self.site.load()
+    }
+
+    /// Swaps one generation in. Returns false if its handler is gone.
+    pub(super) fn swap_generation(&self, generation: Arc<Generation>) -> bool {
+        let _one = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = self.site.load_full();
+        let Some((_, replaced)) = old.find(generation.handler()) else { return false };
+        let replaced = replaced.clone();
+        generation.meter().generation.set(usize::try_from(generation.number.0).unwrap_or(usize::MAX));
+        self.site.store(Arc::new(old.with(generation)));
+        drop(old);
+        self.drain(replaced);
+        true
+    }
+
+    /// Swaps the whole site. Generations that the new one does not have drain.
+    pub(super) fn swap_site(&self, site: Site) {
+        let _one = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        for (handler, generation) in site.handlers() {
+            handler.meter.generation.set(usize::try_from(generation.number.0).unwrap_or(usize::MAX));
+        }
+        let kept: Vec<Arc<Generation>> = site.handlers().map(|(_, g)| g.clone()).collect();
+        let old = self.site.swap(Arc::new(site));
+        for (_, generation) in old.handlers() {
+            if !kept.iter().any(|kept| Arc::ptr_eq(kept, generation)) {
+                self.drain(generation.clone());
+            }
+        }
+    }
+
+    pub fn config_trouble(&self) -> Option<String> {
+        self.config_trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_config_trouble(&self, trouble: Option<String>) {
+        *self.config_trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+    }
+
+    /// Replaced generations that still serve somebody.
+    pub fn draining(&self) -> Vec<Arc<Generation>> {
+        let mut draining = self.draining.lock().unwrap_or_else(PoisonError::into_inner);
+        draining.retain(|weak| weak.strong_count() > 0);
+        draining.iter().filter_map(Weak::upgrade).filter(|g| g.pool.instances() > 0).collect()
+    }
+
+    /// Lets a replaced generation finish what it has, for as long as it may. Its
+    /// memory is free once the last request has let go of it.
+    fn drain(&self, generation: Arc<Generation>) {
+        generation.pool.retire();
+        let weak = Arc::downgrade(&generation);
+        self.draining.lock().unwrap_or_else(PoisonError::into_inner).push(weak.clone());
+        tokio::spawn(cut_after(weak, generation.limits.drain));
+    }
+}
+
+async fn cut_after(generation: Weak<Generation>, deadline: Duration) {
+    tokio::time::sleep(deadline).await;
+    let Some(generation) = generation.upgrade() else { return };
+    let instances = generation.pool.instances();
+    if instances > 0 {
+        tracing::warn!(
+            handler = %generation.handler(),
+            generation = %generation.number,
+            instances,
+            "the replaced generation did not finish in {} ms; cutting it",
+            deadline.as_millis()
+        );
+        generation.pool.cut();
+    }
+}

@@ -1,0 +1,40 @@
+//! Outbound requests of one handler: judge, resolve once, connect to exactly
+//! the address that was judged, send, and give the response back as it comes.
+//!
+//! Each phase has a deadline and each connection a permit, so a peer can make
+//! a request fail but cannot hold anything for long. Connections are pooled per
+//! handler and never shared between handlers, because their grants differ.
+//!
+//! This module must not know guests, routes or config files. It does not count
+//! and does not log: its errors carry a label and a text for the caller, which
+//! is the import of outbound HTTP in `wasm`.
+
+mod client;
+mod connect;
+mod connection;
+mod download;
+mod error;
+mod headers;
+mod lease;
+mod lookup;
+mod outgoing;
+mod pool;
+mod resolve;
+mod socket;
+#[cfg(test)]
+mod tests;
+mod tls;
+mod upload;
+
+pub use client::{Options, Upstream};
+pub use error::UpstreamError;
+pub use resolve::{BoxFuture, Resolve, SystemResolver};
+pub use tls::{Tls, TlsError};
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Locks also after a panic elsewhere: every state kept behind a lock here is
+/// whole between two statements.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

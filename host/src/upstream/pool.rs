@@ -1,0 +1,344 @@
+//! The connections of one handler: how many are open, which are idle, who may
+//! open the next.
+//!
+//! An idle connection never stands in the way: when all permits are taken, the
+//! one that has been idle longest is closed for whoever needs a new one. This
+//! is what `hyper_util`'s pool cannot do, and why there is one here.
+
+use super::connection::{Connection, Http1, Http2, Stream};
+use super::lease::{Held, Lease};
+use super::lock;
+use std::collections::HashMap;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+use tokio::sync::{Notify, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+/// Until an idle connection is closed; most servers close after 60 or 75 s, and
+/// a request on a connection that the server is just closing fails.
+const IDLE: Duration = Duration::from_secs(30);
+/// Idle HTTP/1.1 connections kept per origin: what is left of a burst.
+const IDLE_PER_ORIGIN: usize = 256;
+/// Between two looks for idle connections to close.
+const SWEEP: Duration = Duration::from_secs(5);
+
+#[derive(Debug)]
+pub(super) struct Pool {
+    origins: Mutex<Origins>,
+    permits: Arc<Semaphore>,
+    limit: usize,
+    /// Told when an HTTP/1.1 connection has become idle.
+    returned: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Origins {
+    all: HashMap<Arc<str>, Origin>,
+    sweeping: bool,
+}
+
+#[derive(Debug, Default)]
+struct Origin {
+    /// The one idle longest first.
+    idle: Vec<Idle>,
+    shared: Vec<Arc<Http2>>,
+    /// Held while connecting to an origin that may speak HTTP/2, so that a
+    /// burst of requests opens one connection and not one each.
+    turn: Arc<tokio::sync::Mutex<()>>,
+    only_http1: bool,
+}
+
+#[derive(Debug)]
+struct Idle {
+    connection: Http1,
+    since: Instant,
+}
+
+/// Whether a request may use a connection that others have used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reuse {
+    Any,
+    /// The last one turned out to be dead, so idle ones are not trusted.
+    Fresh,
+}
+
+/// What a request gets.
+pub(super) enum Found {
+    Connection(Lease),
+    Room(Room),
+}
+
+impl Pool {
+    /// A pool of at most `limit` connections, whether in use, idle or being made.
+    pub(super) fn new(limit: usize) -> Self {
+        let limit = limit.min(Semaphore::MAX_PERMITS);
+        let permits = Arc::new(Semaphore::new(limit));
+        Pool {
+            origins: Mutex::default(),
+            permits,
+            limit,
+            returned: Notify::new(),
+        }
+    }
+
+    pub(super) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    pub(super) fn open(&self) -> usize {
+        self.limit - self.permits.available_permits()
+    }
+
+    /// A connection to `origin`, or the permission to make one. Waits without a
+    /// deadline: that is the caller's.
+    pub(super) async fn find(
+        self: &Arc<Self>,
+        origin: &Arc<str>,
+        encrypted: bool,
+        reuse: Reuse,
+    ) -> Found {
+        let lease = |held| Found::Connection(Lease::new(self, origin, held, true));
+        if let Some(held) = self.take(origin, reuse, Crowd::No) {
+            return lease(held);
+        }
+        let turn = if encrypted {
+            self.turn(origin).await
+        } else {
+            None
+        };
+        loop {
+            if let Some(held) = self.take(origin, reuse, Crowd::No) {
+                return lease(held);
+            }
+            if let Ok(permit) = self.permits.clone().try_acquire_owned() {
+                return Found::Room(self.room(origin, permit, turn));
+            }
+            // Registered before the look, so that nothing is missed between.
+            let mut returned = pin!(self.returned.notified());
+            returned.as_mut().enable();
+            if let Some(held) = self.take(origin, reuse, Crowd::Yes) {
+                return lease(held);
+            }
+            self.close_one_idle();
+            tokio::select! {
+                () = returned => {}
+                Ok(permit) = self.permits.clone().acquire_owned() => {
+                    return Found::Room(self.room(origin, permit, turn));
+                }
+            }
+        }
+    }
+
+    /// Waits for the turn to connect, where connections may be shared.
+    async fn turn(self: &Arc<Self>, origin: &Arc<str>) -> Option<OwnedMutexGuard<()>> {
+        let turn = {
+            let mut origins = lock(&self.origins);
+            // An origin that cannot be connected to is not remembered for ever.
+            self.sweep_later(&mut origins);
+            let origin = origins.all.entry(origin.clone()).or_default();
+            (!origin.only_http1).then(|| origin.turn.clone())
+        };
+        let turn = turn?.lock_owned().await;
+        // Whoever had it before may have found out.
+        let origins = lock(&self.origins);
+        let only_http1 = origins
+            .all
+            .get(origin)
+            .is_some_and(|origin| origin.only_http1);
+        (!only_http1).then_some(turn)
+    }
+
+    fn take(&self, origin: &Arc<str>, reuse: Reuse, crowd: Crowd) -> Option<Held> {
+        let mut origins = lock(&self.origins);
+        let origin = origins.all.get_mut(origin)?;
+        origin.shared.retain(|connection| connection.is_open());
+        let shared = match crowd {
+            Crowd::No => origin
+                .shared
+                .iter()
+                .find(|connection| connection.has_room()),
+            Crowd::Yes => origin
+                .shared
+                .iter()
+                .min_by_key(|connection| connection.streams()),
+        };
+        if let Some(connection) = shared {
+            return Some(Held::Http2(Stream::on(connection)));
+        }
+        if reuse == Reuse::Fresh {
+            return None;
+        }
+        // The newest is the least likely to be closed by the peer.
+        while let Some(Idle { connection, since }) = origin.idle.pop() {
+            if connection.is_ready() && since.elapsed() < IDLE {
+                return Some(Held::Http1(connection));
+            }
+        }
+        None
+    }
+
+    fn room(
+        self: &Arc<Self>,
+        origin: &Arc<str>,
+        permit: OwnedSemaphorePermit,
+        turn: Option<OwnedMutexGuard<()>>,
+    ) -> Room {
+        Room {
+            pool: self.clone(),
+            origin: origin.clone(),
+            permit,
+            turn,
+        }
+    }
+
+    /// Frees a permit soon, if any connection is idle.
+    fn close_one_idle(&self) {
+        let mut origins = lock(&self.origins);
+        let oldest = origins
+            .all
+            .values_mut()
+            .filter(|origin| !origin.idle.is_empty());
+        if let Some(origin) = oldest.min_by_key(|origin| origin.idle[0].since) {
+            origin.idle.remove(0).connection.close();
+            return;
+        }
+        for origin in origins.all.values_mut() {
+            if let Some(unused) = origin.shared.iter().position(|c| c.streams() == 0) {
+                origin.shared.swap_remove(unused);
+                return;
+            }
+        }
+    }
+
+    /// Takes back a connection that is ready for the next request.
+    pub(super) fn put(self: &Arc<Self>, origin: &Arc<str>, connection: Http1) {
+        let mut origins = lock(&self.origins);
+        let kept = origins.all.entry(origin.clone()).or_default();
+        if kept.idle.len() < IDLE_PER_ORIGIN {
+            kept.idle.push(Idle {
+                connection,
+                since: Instant::now(),
+            });
+        } else {
+            connection.close();
+        }
+        self.sweep_later(&mut origins);
+        drop(origins);
+        self.returned.notify_one();
+    }
+
+    fn share(self: &Arc<Self>, origin: &Arc<str>, connection: &Arc<Http2>) {
+        let mut origins = lock(&self.origins);
+        origins
+            .all
+            .entry(origin.clone())
+            .or_default()
+            .shared
+            .push(connection.clone());
+        self.sweep_later(&mut origins);
+    }
+
+    /// Lets go of them, so that the last stream's end is the connection's.
+    pub(super) fn forget_retired(&self, origin: &Arc<str>) {
+        if let Some(origin) = lock(&self.origins).all.get_mut(origin) {
+            origin.shared.retain(|connection| connection.is_open());
+        }
+    }
+
+    fn sweep_later(self: &Arc<Self>, origins: &mut Origins) {
+        if std::mem::replace(&mut origins.sweeping, true) {
+            return;
+        }
+        let pool: Weak<Pool> = Arc::downgrade(self);
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(SWEEP).await;
+                match pool.upgrade() {
+                    Some(pool) if pool.sweep() => {}
+                    _ => return,
+                }
+            }
+        });
+    }
+
+    /// Closes what has been idle for too long. False once nothing is left.
+    fn sweep(&self) -> bool {
+        let mut origins = lock(&self.origins);
+        origins.all.retain(|_, origin| {
+            let idle = |c: &mut Idle| c.connection.is_ready() && c.since.elapsed() < IDLE;
+            origin
+                .idle
+                .extract_if(.., |c| !idle(c))
+                .for_each(|c| c.connection.close());
+            origin
+                .shared
+                .retain(|c| c.is_open() && (c.streams() > 0 || c.last_use().elapsed() < IDLE));
+            let awaited = Arc::strong_count(&origin.turn) > 1;
+            awaited || !origin.idle.is_empty() || !origin.shared.is_empty()
+        });
+        origins.sweeping = !origins.all.is_empty();
+        origins.sweeping
+    }
+}
+
+/// Whether a request may join a connection on which it will have to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Crowd {
+    No,
+    Yes,
+}
+
+/// The permission to make one connection.
+pub(super) struct Room {
+    pool: Arc<Pool>,
+    origin: Arc<str>,
+    permit: OwnedSemaphorePermit,
+    turn: Option<OwnedMutexGuard<()>>,
+}
+
+impl Room {
+    /// The permit, for the socket to hold, and the place for what comes of it.
+    pub(super) fn split(self) -> (OwnedSemaphorePermit, Place) {
+        let Room {
+            pool,
+            origin,
+            permit,
+            turn,
+        } = self;
+        (
+            permit,
+            Place {
+                pool,
+                origin,
+                _turn: turn,
+            },
+        )
+    }
+}
+
+/// Where a new connection belongs. The turn ends when it is filled or dropped.
+pub(super) struct Place {
+    pool: Arc<Pool>,
+    origin: Arc<str>,
+    _turn: Option<OwnedMutexGuard<()>>,
+}
+
+impl Place {
+    pub(super) fn fill(self, connection: Connection) -> Lease {
+        let held = match connection {
+            Connection::Http1(connection) => {
+                if let Some(origin) = lock(&self.pool.origins).all.get_mut(&self.origin) {
+                    origin.only_http1 = true;
+                }
+                Held::Http1(connection)
+            }
+            Connection::Http2(connection) => {
+                let stream = Stream::on(&connection);
+                self.pool.share(&self.origin, &connection);
+                Held::Http2(stream)
+            }
+        };
+        Lease::new(&self.pool, &self.origin, held, false)
+    }
+}

@@ -1,0 +1,255 @@
+//! One request's call into a guest, shared by the side that waits for the answer
+//! and the side that runs the guest.
+//!
+//! A call is running until the guest is done with it (finished) or nobody wants
+//! its answer any more (abandoned: the client left, or a deadline passed). It may
+//! fail once; a failure before the head becomes the answer, one after it breaks
+//! the body.
+
+use super::held::HeldBody;
+use super::seat::Seat;
+use crate::body::Body;
+use crate::fault::Fault;
+use crate::id::RequestId;
+use crate::limits::HandlerLimits;
+use http::Response;
+use std::future::poll_fn;
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::task::{Poll, Waker};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+
+pub(crate) struct Call {
+    pub(crate) id: RequestId,
+    state: AtomicU8,
+    reply: Mutex<Reply>,
+    fault: OnceLock<Fault>,
+    /// Tells who waits that the call was finished or abandoned.
+    over: Notify,
+    /// The instance that runs this call, once one does.
+    seat: OnceLock<Arc<Seat>>,
+    /// How that instance counts this call; changes under its lock only.
+    pub(super) membership: AtomicU8,
+    /// Bytes that this request may still write to the log.
+    pub(crate) log_budget: AtomicU64,
+    /// Outbound requests that this request has begun.
+    pub(crate) outbound_begun: AtomicU32,
+    outbound_at_once: usize,
+    outbound: OnceLock<Outbound>,
+}
+
+/// What a request that sends requests of its own needs.
+struct Outbound {
+    at_once: Arc<Semaphore>,
+    /// Bodies of responses that the guest may still hold.
+    held: Mutex<Vec<Weak<HeldBody>>>,
+}
+
+const RUNNING: u8 = 0;
+const ABANDONED: u8 = 1;
+const FINISHED: u8 = 2;
+
+enum Reply {
+    Awaited(Option<Waker>),
+    Here(Box<Result<Response<Body>, Fault>>),
+    Taken,
+}
+
+impl Call {
+    pub(crate) fn new(id: RequestId, limits: &HandlerLimits) -> Arc<Self> {
+        let at_once = usize::try_from(limits.outbound_at_once).unwrap_or(usize::MAX);
+        Arc::new(Call {
+            id,
+            outbound_at_once: at_once.clamp(1, Semaphore::MAX_PERMITS),
+            state: AtomicU8::new(RUNNING),
+            reply: Mutex::new(Reply::Awaited(None)),
+            fault: OnceLock::new(),
+            over: Notify::new(),
+            seat: OnceLock::new(),
+            membership: AtomicU8::new(0),
+            log_budget: AtomicU64::new(limits.log_request.get()),
+            outbound_begun: AtomicU32::new(0),
+            outbound: OnceLock::new(),
+        })
+    }
+
+    /// Resolves with the guest's answer, or with what went wrong before its head.
+    pub(crate) async fn answer(&self) -> Result<Response<Body>, Fault> {
+        poll_fn(|cx| {
+            let mut reply = self.lock();
+            match std::mem::replace(&mut *reply, Reply::Taken) {
+                Reply::Here(answer) => Poll::Ready(*answer),
+                Reply::Awaited(_) | Reply::Taken => {
+                    *reply = Reply::Awaited(Some(cx.waker().clone()));
+                    Poll::Pending
+                }
+            }
+        })
+        .await
+    }
+
+    /// Hands over the guest's head. Returns false if an answer was there already.
+    pub(crate) fn respond(&self, response: Response<Body>) -> bool {
+        self.reply(Ok(response))
+    }
+
+    /// Records the first failure. Before the head it is the answer; after it, the
+    /// body finds it at its end.
+    pub(crate) fn fail(&self, fault: Fault) {
+        if self.fault.set(fault.clone()).is_ok() {
+            self.reply(Err(fault));
+        }
+    }
+
+    pub(crate) fn fault(&self) -> Option<&Fault> {
+        self.fault.get()
+    }
+
+
+    fn reply(&self, answer: Result<Response<Body>, Fault>) -> bool {
+        let mut reply = self.lock();
+        let Reply::Awaited(waker) = &mut *reply else { return false };
+        let waker = waker.take();
+        *reply = Reply::Here(Box::new(answer));
+        drop(reply);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        true
+    }
+
+    /// Takes a seat in an instance.
+    pub(crate) fn sit(&self, seat: &Arc<Seat>) {
+        // A call is handed to one instance only, so this never finds another.
+        let _ = self.seat.set(seat.clone());
+        seat.joined(self);
+    }
+
+    pub(crate) fn is_seated(&self) -> bool {
+        self.seat.get().is_some()
+    }
+
+    /// Nobody wants the answer any more: what the guest waits for on behalf of
+    /// this call ends, and an instance that works for nobody is dropped.
+    pub(crate) fn abandon(&self) {
+        // An answer that nobody took holds this call in its body.
+        let unwanted = std::mem::replace(&mut *self.lock(), Reply::Taken);
+        drop(unwanted);
+        let was = self.state.compare_exchange(RUNNING, ABANDONED, Ordering::AcqRel, Ordering::Acquire);
+        if was.is_err() {
+            return;
+        }
+        self.over.notify_waiters();
+        self.cut_held();
+        if let Some(seat) = self.seat.get() {
+            seat.abandoned(self);
+        }
+    }
+
+    /// The guest is done with this call.
+    pub(crate) fn finish(&self) {
+        if self.state.swap(FINISHED, Ordering::AcqRel) == RUNNING {
+            self.over.notify_waiters();
+        }
+        if let Some(seat) = self.seat.get() {
+            seat.left(self);
+        }
+    }
+
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.state.load(Ordering::Acquire) == ABANDONED
+    }
+
+    /// Waits until this request may have one more outbound request open.
+    pub(crate) async fn outbound_permit(&self) -> OwnedSemaphorePermit {
+        loop {
+            // The semaphore is never closed.
+            if let Ok(permit) = self.outbound().at_once.clone().acquire_owned().await {
+                return permit;
+            }
+        }
+    }
+
+    /// Has `body` end with this call.
+    pub(crate) fn hold(&self, body: &Arc<HeldBody>) {
+        let mut held = self.outbound().held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.retain(|body| body.strong_count() > 0);
+        held.push(Arc::downgrade(body));
+        drop(held);
+        if self.is_abandoned() {
+            body.cut();
+        }
+    }
+
+    fn outbound(&self) -> &Outbound {
+        self.outbound.get_or_init(|| Outbound {
+            at_once: Arc::new(Semaphore::new(self.outbound_at_once)),
+            held: Mutex::default(),
+        })
+    }
+
+    fn cut_held(&self) {
+        let Some(outbound) = self.outbound.get() else { return };
+        let held = std::mem::take(&mut *outbound.held.lock().unwrap_or_else(PoisonError::into_inner));
+        for body in held.iter().filter_map(Weak::upgrade) {
+            body.cut();
+        }
+    }
+
+    /// Resolves when the call is abandoned.
+    pub(crate) async fn until_abandoned(&self) {
+        while self.until_over().await {
+            // Finished: nobody can abandon it any more.
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Resolves when the call is finished (true) or abandoned (false).
+    pub(crate) async fn until_over(&self) -> bool {
+        loop {
+            let mut notified = std::pin::pin!(self.over.notified());
+            notified.as_mut().enable();
+            match self.state.load(Ordering::Acquire) {
+                FINISHED => return true,
+                ABANDONED => return false,
+                _ => notified.await,
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Reply> {
+        self.reply.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Call {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Call").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// The waiting side's hold on a call: dropping it abandons the call.
+#[derive(Debug)]
+pub(crate) struct Ticket {
+    pub(crate) call: Arc<Call>,
+    released: bool,
+}
+
+impl Ticket {
+    pub(crate) fn new(call: Arc<Call>) -> Self {
+        Ticket { call, released: false }
+    }
+
+    /// From now on the response's body holds the call.
+    pub(crate) fn release(mut self) {
+        self.released = true;
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if !self.released {
+            self.call.abandon();
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! What a store holds besides the guest: its resources, what it may reach, and
+//! whom it works for.
+
+use super::imports::{GuestLog, Outbound, Sockets};
+use super::limiter::Limiter;
+use super::seat::Seat;
+use super::trap::CpuExceeded;
+use super::engine::{Concurrency, TICK, Ticks};
+use crate::config::Access;
+use crate::id::{GenerationNumber, HandlerName};
+use crate::limits::HandlerLimits;
+use crate::meter::HandlerMeter;
+use crate::policy::TcpGrants;
+use crate::upstream::Upstream;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use wasmtime::component::ResourceTable;
+use wasmtime::{Engine, Store, StoreContextMut, UpdateDeadline};
+use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_config::WasiConfigVariables;
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+
+/// All that the instances of one generation have in common.
+pub(crate) struct Blueprint {
+    pub(crate) handler: HandlerName,
+    pub(crate) generation: GenerationNumber,
+    pub(crate) limits: HandlerLimits,
+    /// Config values and secrets, by name.
+    pub(crate) values: Arc<WasiConfigVariables>,
+    pub(crate) environment: Vec<(String, String)>,
+    pub(crate) folders: Vec<(PathBuf, String, Access)>,
+    pub(crate) tcp: Arc<TcpGrants>,
+    pub(crate) upstream: Arc<Upstream>,
+    pub(crate) meter: Arc<HandlerMeter>,
+}
+
+pub(crate) struct Data {
+    pub(crate) table: ResourceTable,
+    pub(crate) wasi: WasiCtx,
+    pub(crate) http: WasiHttpCtx,
+    pub(crate) outbound: Outbound,
+    pub(crate) sockets: Sockets,
+    pub(crate) values: Arc<WasiConfigVariables>,
+    pub(crate) limiter: Limiter,
+    pub(crate) log: GuestLog,
+    pub(crate) seat: Arc<Seat>,
+}
+
+impl Blueprint {
+    /// A store that is ready to run a guest: bounded in memory, resources, host
+    /// calls and time before the first instruction runs.
+    pub(super) fn store(
+        &self,
+        engine: &Engine,
+        concurrency: Concurrency,
+        concurrent_requests: u64,
+        seat: &Arc<Seat>,
+        ticks: &Arc<Ticks>,
+    ) -> wasmtime::Result<Store<Data>> {
+        let mut store = Store::new(engine, self.data(concurrent_requests, seat)?);
+        store.limiter(|data| &mut data.limiter);
+        store.set_hostcall_fuel(self.limits.hostcall.to_usize());
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_callback(self.clock(concurrency, ticks));
+        Ok(store)
+    }
+
+    fn data(&self, concurrent_requests: u64, seat: &Arc<Seat>) -> wasmtime::Result<Data> {
+        let limits = &self.limits;
+        let log = GuestLog::new(self, seat);
+        let sockets = Sockets::new(self);
+        let mut wasi = WasiCtx::builder();
+        wasi.stdout(log.stdout()).stderr(log.stderr()).max_random_size(limits.random.get());
+        for (name, value) in &self.environment {
+            wasi.env(name, value);
+        }
+        for (host, guest, access) in &self.folders {
+            let perms = match access {
+                Access::Read => FsPerms::ReadOnly,
+                Access::ReadWrite => FsPerms::ReadWrite,
+            };
+            wasi.preopened_dir(host, guest, perms)?;
+        }
+        sockets.grant(&mut wasi);
+        let mut http = WasiHttpCtx::new();
+        http.set_field_size_limit(limits.fields.to_usize());
+        let mut table = ResourceTable::new();
+        let resources = limits.resources.saturating_add(concurrent_requests.saturating_mul(RESOURCES_PER_CALL));
+        table.set_max_capacity(usize::try_from(resources).unwrap_or(usize::MAX));
+        Ok(Data {
+            table,
+            wasi: wasi.build(),
+            http,
+            outbound: Outbound::new(self, seat),
+            sockets,
+            values: self.values.clone(),
+            limiter: Limiter::new(limits),
+            log,
+            seat: seat.clone(),
+        })
+    }
+
+    /// Interrupts a guest that computes: it gives way to others at each tick, and
+    /// is ended once the call that it computes for has used up its time.
+    fn clock(
+        &self,
+        concurrency: Concurrency,
+        ticks: &Arc<Ticks>,
+    ) -> impl FnMut(StoreContextMut<'_, Data>) -> wasmtime::Result<UpdateDeadline> + Send + Sync + 'static
+    {
+        let (ticks, limit) = (ticks.clone(), self.limits.cpu);
+        let mut charged_until = 0;
+        // Work that no call asked for: a start function at load, or what a guest
+        // goes on with after its answers.
+        let mut unowned = Duration::ZERO;
+        move |mut store| {
+            let now = ticks.now();
+            let since = store.data().seat.slice_began().max(charged_until);
+            charged_until = now;
+            let spent = TICK * u32::try_from(now.saturating_sub(since)).unwrap_or(u32::MAX);
+            if spent.is_zero() {
+                // The deadline passed while the guest was waiting.
+                return Ok(UpdateDeadline::Continue(1));
+            }
+            let call = current_call(&mut store, concurrency);
+            let used = match &call {
+                Some(call) => store.data().seat.charge(call, spent),
+                None => {
+                    unowned += spent;
+                    unowned
+                }
+            };
+            if used > limit {
+                store.data().seat.set_culprit(call);
+                return Err(CpuExceeded(limit).into());
+            }
+            store.data().seat.set_preempted();
+            Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+        }
+    }
+}
+
+/// Resources that a call needs merely to be served: its request, response and
+/// their fields. A shared instance has them for each call besides the limit.
+const RESOURCES_PER_CALL: u64 = 8;
+
+/// The call on whose behalf the guest is running right now.
+pub(super) fn current_call(
+    store: &mut StoreContextMut<'_, Data>,
+    concurrency: Concurrency,
+) -> Option<Arc<super::call::Call>> {
+    let seat = store.data().seat.clone();
+    match concurrency {
+        Concurrency::Single => seat.call_of([]),
+        Concurrency::Many => seat.call_of(store.async_call_stack().ok()?),
+    }
+}
+
+impl WasiView for Data {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl WasiHttpView for Data {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { hooks: &mut self.outbound, table: &mut self.table, ctx: &mut self.http }
+    }
+}
+
+impl std::fmt::Debug for Blueprint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Blueprint")
+            .field("handler", &self.handler)
+            .field("generation", &self.generation)
+            .finish_non_exhaustive()
+    }
+}

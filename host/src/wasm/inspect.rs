@@ -1,0 +1,200 @@
+//! What a file is, told from its sections alone: no compilation, no execution.
+//!
+//! A file that is not a handler gets one message that says what it is, what was
+//! expected and what to do.
+
+use std::collections::BTreeSet;
+use wasmparser::{Encoding, Parser, Payload};
+
+/// How a component wants to be called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum World {
+    /// Exports `wasi:http/incoming-handler@0.2.x` (world `wasi:http/proxy`).
+    Http02,
+    /// Exports `wasi:http/handler@0.3.x` (world `wasi:http/service`).
+    Http03,
+}
+
+impl World {
+    pub fn label(self) -> &'static str {
+        match self {
+            World::Http02 => "wasi:http/proxy@0.2",
+            World::Http03 => "wasi:http/service@0.3",
+        }
+    }
+}
+
+/// A component that could be a handler.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shape {
+    pub world: World,
+    /// The interfaces it imports, such as `wasi:io/streams@0.2.6`, sorted.
+    pub imports: Vec<String>,
+}
+
+/// Why a file cannot be a handler.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum NotAHandler {
+    #[error("the file is empty")]
+    Empty,
+    /// Perhaps still being written.
+    #[error("the file ends in the middle, after {0} bytes; is it still being written?")]
+    Truncated(usize),
+    #[error(
+        "this is not WebAssembly (it begins with {0}); a handler is a component, as built for `wasm32-wasip2`"
+    )]
+    NotWasm(String),
+    #[error(
+        "this is WebAssembly text; a handler is a component in binary form: run `wasm-tools parse` on it"
+    )]
+    Text,
+    #[error(
+        "this is a core module; a handler is a component: build for `wasm32-wasip2`, or run `wasm-tools component new` on it"
+    )]
+    CoreModule,
+    #[error(
+        "this is a `wasi:cli` command, a program that runs once; a handler exports `wasi:http/handler@0.3` or `wasi:http/incoming-handler@0.2`: build a library (`crate-type = [\"cdylib\"]`) with such an export"
+    )]
+    Command,
+    #[error(
+        "it exports `{0}`, which is newer than what this Squall serves (`wasi:http/handler@0.3`, `wasi:http/incoming-handler@0.2`); build it with an older WIT, or use a newer Squall"
+    )]
+    TooNew(String),
+    #[error(
+        "it exports `{0}`, a preview of what this Squall serves (`wasi:http/handler@0.3`, `wasi:http/incoming-handler@0.2`); build it with a newer toolchain"
+    )]
+    TooOld(String),
+    #[error(
+        "it exports {0}, but a handler exports `wasi:http/handler@0.3` (world `wasi:http/service`) or `wasi:http/incoming-handler@0.2` (world `wasi:http/proxy`)"
+    )]
+    NoHandler(String),
+    #[error("it is not valid WebAssembly: {0}")]
+    Invalid(String),
+}
+
+/// Reads the outer sections of `bytes`.
+pub fn inspect(bytes: &[u8]) -> Result<Shape, NotAHandler> {
+    check_preamble(bytes)?;
+    let mut imports = BTreeSet::new();
+    let mut exports = Vec::new();
+    let mut depth = 0;
+    for payload in Parser::new(0).parse_all(bytes) {
+        match payload.map_err(|e| parse_error(&e, bytes.len()))? {
+            Payload::Version { encoding, .. } => {
+                if depth == 0 && encoding == Encoding::Module {
+                    return Err(NotAHandler::CoreModule);
+                }
+                depth += 1;
+            }
+            Payload::End(_) => depth -= 1,
+            Payload::ComponentImportSection(section) if depth == 1 => {
+                for import in section {
+                    let import = import.map_err(|e| parse_error(&e, bytes.len()))?;
+                    imports.insert(import.name.name.to_owned());
+                }
+            }
+            Payload::ComponentExportSection(section) if depth == 1 => {
+                for export in section {
+                    let export = export.map_err(|e| parse_error(&e, bytes.len()))?;
+                    exports.push(export.name.name.to_owned());
+                }
+            }
+            _ => {}
+        }
+    }
+    let world = world_of(&exports)?;
+    Ok(Shape { world, imports: imports.into_iter().collect() })
+}
+
+fn check_preamble(bytes: &[u8]) -> Result<(), NotAHandler> {
+    if bytes.is_empty() {
+        return Err(NotAHandler::Empty);
+    }
+    if bytes.starts_with(b"\0asm") {
+        return if bytes.len() < 8 { Err(NotAHandler::Truncated(bytes.len())) } else { Ok(()) };
+    }
+    if b"\0asm".starts_with(bytes) {
+        return Err(NotAHandler::Truncated(bytes.len()));
+    }
+    let text = bytes.trim_ascii_start();
+    if text.starts_with(b"(module") || text.starts_with(b"(component") || text.starts_with(b";;") {
+        return Err(NotAHandler::Text);
+    }
+    let start: String = bytes.iter().take(8).map(|b| format!("{b:02x}")).collect();
+    Err(NotAHandler::NotWasm(format!("`{start}`")))
+}
+
+fn parse_error(error: &wasmparser::BinaryReaderError, len: usize) -> NotAHandler {
+    // The reader asks for more bytes exactly where a shorter file would end.
+    if error.message().contains("unexpected end") {
+        return NotAHandler::Truncated(len);
+    }
+    NotAHandler::Invalid(error.to_string())
+}
+
+fn world_of(exports: &[String]) -> Result<World, NotAHandler> {
+    let versions = |interface: &str| {
+        let prefix = format!("{interface}@");
+        exports.iter().filter_map(move |export| Some((export, export.strip_prefix(&prefix)?.to_owned())))
+    };
+    let handlers = versions("wasi:http/handler").chain(versions("wasi:http/incoming-handler"));
+    let mut refused = None;
+    for (export, version) in handlers {
+        match (export.contains("incoming"), semver_of(&version)) {
+            (false, Some((0, 3, false))) => return Ok(World::Http03),
+            (true, Some((0, 2, false))) => return Ok(World::Http02),
+            (_, Some((0, minor, _))) if minor <= 3 => refused = Some(NotAHandler::TooOld(export.clone())),
+            _ => refused = Some(NotAHandler::TooNew(export.clone())),
+        }
+    }
+    if let Some(refused) = refused {
+        return Err(refused);
+    }
+    if versions("wasi:cli/run").next().is_some() {
+        return Err(NotAHandler::Command);
+    }
+    let names: Vec<String> = exports.iter().map(|export| format!("`{export}`")).collect();
+    Err(NotAHandler::NoHandler(if names.is_empty() { "nothing".into() } else { names.join(", ") }))
+}
+
+/// Major, minor, and whether it is a pre-release.
+fn semver_of(version: &str) -> Option<(u64, u64, bool)> {
+    let (core, pre) = match version.split_once('-') {
+        Some((core, _)) => (core, true),
+        None => (version.split('+').next()?, false),
+    };
+    let mut parts = core.split('.');
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?, pre))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn world(exports: &[&str]) -> Result<World, NotAHandler> {
+        world_of(&exports.iter().map(|e| (*e).to_owned()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn worlds_are_told_by_their_exports() {
+        assert_eq!(world(&["wasi:http/handler@0.3.0"]), Ok(World::Http03));
+        assert_eq!(world(&["x", "wasi:http/handler@0.3.2"]), Ok(World::Http03));
+        assert_eq!(world(&["wasi:http/incoming-handler@0.2.0"]), Ok(World::Http02));
+        assert_eq!(world(&["wasi:http/incoming-handler@0.2.12"]), Ok(World::Http02));
+        assert_eq!(world(&["wasi:cli/run@0.2.3"]), Err(NotAHandler::Command));
+        assert!(matches!(world(&["wasi:http/handler@0.4.0"]), Err(NotAHandler::TooNew(_))));
+        assert!(matches!(world(&["wasi:http/handler@1.0.0"]), Err(NotAHandler::TooNew(_))));
+        let preview = "wasi:http/handler@0.3.0-rc-2026-01-06";
+        assert!(matches!(world(&[preview]), Err(NotAHandler::TooOld(_))));
+        assert!(matches!(world(&[]), Err(NotAHandler::NoHandler(_))));
+    }
+
+    #[test]
+    fn files_that_are_no_components_are_told_apart() {
+        assert_eq!(inspect(b""), Err(NotAHandler::Empty));
+        assert_eq!(inspect(b"\0as"), Err(NotAHandler::Truncated(3)));
+        assert_eq!(inspect(b"\0asm\x01\0\0\0"), Err(NotAHandler::CoreModule));
+        assert_eq!(inspect(b" (module)"), Err(NotAHandler::Text));
+        assert!(matches!(inspect(b"\x7fELF"), Err(NotAHandler::NotWasm(_))));
+    }
+}

@@ -1,0 +1,383 @@
+//! The instances of one generation: which of them takes a request, when there is
+//! another one, and who waits.
+//!
+//! Written anew instead of using `wasmtime_wasi_http::handler::ProxyHandler`,
+//! which does not notice that a client has left, has no back-pressure, starts an
+//! instance for each of a burst of requests before the first has had a chance to
+//! suspend, and gives a request that fails in company no way to be told from its
+//! neighbours.
+//!
+//! The rule that keeps instances few: at most as many are *busy* (given a request
+//! and not yet come to rest) as there are worker threads. More could not compute
+//! anyway, and a request that waits some microseconds for a busy instance to
+//! suspend can then share it.
+
+use super::call::{Call, Ticket};
+use super::component::Component;
+use super::inspect::World;
+use super::data::Blueprint;
+use super::engine::Ticks;
+use super::seat::Seat;
+use super::slots::{Slot, Slots};
+use super::trap;
+use super::worlds;
+use crate::body::Body;
+use crate::config::Isolation;
+use crate::fault::{Fault, FaultKind};
+use crate::id::RequestId;
+use crate::meter::HandlerMeter;
+use futures_util::FutureExt;
+use http::{Request, Response};
+use std::collections::VecDeque;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+
+/// One request on its way to an instance.
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub(crate) request: Request<Body>,
+    pub(crate) call: Arc<Call>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Pool {
+    pub(super) component: Component,
+    pub(super) blueprint: Blueprint,
+    pub(super) isolation: Isolation,
+    pub(super) ticks: Arc<Ticks>,
+    slots: Slots,
+    meter: Arc<HandlerMeter>,
+    /// How many instances may be busy: one per worker thread.
+    threads: usize,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Instances that would take a request now; the one that worked last is last.
+    available: Vec<(Arc<Seat>, Instant)>,
+    /// All instances, for ending them.
+    seats: Vec<Arc<Seat>>,
+    busy: usize,
+    waiting: VecDeque<Job>,
+    retiring: bool,
+}
+
+/// What an instance that came to rest should do.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Rest {
+    /// A request has arrived meanwhile.
+    Work,
+    Wait,
+}
+
+impl Pool {
+    pub(crate) fn new(
+        component: Component,
+        blueprint: Blueprint,
+        isolation: Isolation,
+        ticks: Arc<Ticks>,
+        slots: Slots,
+        meter: Arc<HandlerMeter>,
+    ) -> Arc<Self> {
+        let threads = tokio::runtime::Handle::current().metrics().num_workers();
+        let idle = blueprint.limits.instance_idle;
+        let pool = Arc::new(Pool {
+            component,
+            blueprint,
+            isolation,
+            ticks,
+            slots,
+            meter,
+            threads,
+            state: Mutex::default(),
+        });
+        if isolation == Isolation::Shared {
+            tokio::spawn(drop_idle(Arc::downgrade(&pool), idle));
+        }
+        pool
+    }
+
+    /// Answers one request. Dropping the future, or later the response's body,
+    /// ends the guest's work for it.
+    pub(crate) async fn call(
+        self: &Arc<Self>,
+        id: RequestId,
+        request: Request<Body>,
+    ) -> Result<Response<Body>, Fault> {
+        let limits = &self.blueprint.limits;
+        let call = Call::new(id, limits);
+        let ticket = Ticket::new(call.clone());
+        let began = Instant::now();
+        let queued = self.dispatch(Job { request, call: call.clone() })?;
+        if queued {
+            let seated = timeout_at(began + limits.queue_time, call.answer()).await;
+            match seated {
+                Ok(answer) => return ticket.answered(answer),
+                Err(_) if !call.is_seated() => {
+                    self.forget_abandoned(&ticket);
+                    let waited = format!("no instance was free for {} ms", limits.queue_time.as_millis());
+                    return Err(Fault::new(FaultKind::QueueTime, waited));
+                }
+                Err(_) => {}
+            }
+        }
+        match timeout_at(began + limits.head_deadline, call.answer()).await {
+            Ok(answer) => ticket.answered(answer),
+            Err(_) => {
+                let waited = format!("no head after {} ms", limits.head_deadline.as_millis());
+                Err(Fault::new(FaultKind::Deadline, waited))
+            }
+        }
+    }
+
+    /// Makes an instance and drops it: what cannot even start must not replace what
+    /// serves.
+    pub(crate) async fn try_instance(&self) -> Result<(), Fault> {
+        let deadline = self.blueprint.limits.head_deadline;
+        match tokio::time::timeout(deadline, worlds::try_instance(self)).await {
+            Ok(tried) => tried,
+            Err(_) => {
+                let text = format!("it did not start within {} ms", deadline.as_millis());
+                Err(Fault::new(FaultKind::Deadline, text))
+            }
+        }
+    }
+
+    /// How many requests an instance serves at the same time.
+    pub(super) fn concurrency(&self) -> u64 {
+        match (self.isolation, self.component.shape.world) {
+            (Isolation::Shared, World::Http03) => self.blueprint.limits.instance_concurrency,
+            (Isolation::Request, _) | (_, World::Http02) => 1,
+        }
+    }
+
+    /// No new requests will come: instances end as they run out of work.
+    pub(crate) fn retire(&self) {
+        let mut state = self.lock();
+        state.retiring = true;
+        state.available.clear();
+        for seat in &state.seats {
+            seat.retire();
+        }
+    }
+
+    /// Ends every instance now.
+    pub(crate) fn cut(&self) {
+        let mut state = self.lock();
+        state.retiring = true;
+        state.available.clear();
+        for seat in &state.seats {
+            seat.cut();
+        }
+    }
+
+    pub(crate) fn isolation(&self) -> Isolation {
+        self.isolation
+    }
+
+    pub(crate) fn instances(&self) -> usize {
+        self.lock().seats.len()
+    }
+
+    /// Starts instances for waiting requests, as far as threads and slots allow.
+    pub(crate) fn pump(self: &Arc<Self>) {
+        let mut state = self.lock();
+        while !state.waiting.is_empty() {
+            let Some(slot) = self.slot(&state) else { return };
+            let Some(job) = self.next_waiting(&mut state) else { return };
+            self.start(&mut state, slot, job);
+        }
+    }
+
+    /// Gives `job` to an instance, or lets it wait: then returns true.
+    fn dispatch(self: &Arc<Self>, job: Job) -> Result<bool, Fault> {
+        let mut state = self.lock();
+        if let Some((seat, _)) = state.available.pop() {
+            state.give(&seat, job);
+            return Ok(false);
+        }
+        if let Some(slot) = self.slot(&state) {
+            self.start(&mut state, slot, job);
+            return Ok(false);
+        }
+        let limit = usize::try_from(self.blueprint.limits.queue).unwrap_or(usize::MAX);
+        if state.waiting.len() >= limit {
+            state.waiting.retain(|job| !job.call.is_abandoned());
+        }
+        if state.waiting.len() >= limit {
+            return Err(Fault::new(FaultKind::QueueFull, format!("{limit} requests wait for an instance")));
+        }
+        state.waiting.push_back(job);
+        self.meter.queue.set(state.waiting.len());
+        Ok(true)
+    }
+
+    /// The right to one more instance, if a thread could run it and the limits
+    /// have room.
+    fn slot(self: &Arc<Self>, state: &State) -> Option<Slot> {
+        let room = (state.seats.len() as u64) < self.blueprint.limits.instances;
+        if state.busy >= self.threads || !room {
+            return None;
+        }
+        self.slots.take(self)
+    }
+
+    /// The next request that somebody still wants.
+    fn next_waiting(&self, state: &mut State) -> Option<Job> {
+        let job = std::iter::from_fn(|| state.waiting.pop_front()).find(|job| !job.call.is_abandoned());
+        self.meter.queue.set(state.waiting.len());
+        job
+    }
+
+    fn start(self: &Arc<Self>, state: &mut State, slot: Slot, job: Job) {
+        let seat = Arc::new(Seat::default());
+        state.seats.push(seat.clone());
+        state.give(&seat, job);
+        self.meter.instances_started.add(1);
+        self.meter.instances.add(1);
+        let instance = Instance { pool: self.clone(), seat, slot: Some(slot) };
+        // Boxed as a trait object: the future starts others of its own kind.
+        let run: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(instance.run());
+        tokio::spawn(run);
+    }
+
+    fn forget_abandoned(&self, ticket: &Ticket) {
+        ticket.call.abandon();
+        let mut state = self.lock();
+        if state.waiting.front().is_some_and(|job| job.call.is_abandoned()) {
+            state.waiting.pop_front();
+        }
+        self.meter.queue.set(state.waiting.len());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Hands `job` to an instance, which is busy until it comes to rest. Under the
+    /// pool's lock, so that an instance that looks for work never misses it.
+    fn give(&mut self, seat: &Arc<Seat>, job: Job) {
+        if !seat.busy.swap(true, Ordering::Relaxed) {
+            self.busy += 1;
+        }
+        seat.assign(job);
+    }
+
+    fn come_to_rest(&mut self, seat: &Seat) {
+        if seat.busy.swap(false, Ordering::Relaxed) {
+            self.busy -= 1;
+        }
+    }
+}
+
+/// An instance while it lives: what it holds of the pool is given back when it
+/// ends, however it ends.
+pub(super) struct Instance {
+    pub(super) pool: Arc<Pool>,
+    pub(super) seat: Arc<Seat>,
+    slot: Option<Slot>,
+}
+
+impl Instance {
+    async fn run(self) {
+        let ended = AssertUnwindSafe(worlds::run(&self)).catch_unwind().await;
+        let Err(panic) = ended else { return };
+        self.pool.meter.panics.add(1);
+        let text = format!("the host panicked: {}", trap::panic_text(&*panic));
+        self.seat.fail_all(None, &Fault::new(FaultKind::Bug, text));
+    }
+
+    /// Called when the guest has come to rest. `can_take` tells whether it would
+    /// take another request now.
+    pub(super) fn rest(&self, can_take: bool) -> Rest {
+        let mut state = self.pool.lock();
+        if self.seat.has_jobs() {
+            return Rest::Work;
+        }
+        state.come_to_rest(&self.seat);
+        if can_take && !state.retiring && !self.seat.is_retiring() {
+            if let Some(job) = self.pool.next_waiting(&mut state) {
+                state.give(&self.seat, job);
+                return Rest::Work;
+            }
+            let listed = state.available.iter().any(|(seat, _)| Arc::ptr_eq(seat, &self.seat));
+            if !listed {
+                state.available.push((self.seat.clone(), Instant::now()));
+            }
+        }
+        let more = !state.waiting.is_empty();
+        drop(state);
+        if more {
+            self.pool.pump();
+        }
+        Rest::Wait
+    }
+
+    /// Whether no request will come after those that it has.
+    pub(super) fn gets_no_more(&self) -> bool {
+        match self.pool.isolation {
+            Isolation::Request => true,
+            Isolation::Shared => {
+                self.seat.is_retiring()
+                    || self.seat.taken() >= self.pool.blueprint.limits.instance_requests
+            }
+        }
+    }
+
+    /// The instance could not even be set up: an operator's or the host's fault.
+    pub(super) fn fail_to_start(&self, error: &wasmtime::Error) {
+        self.seat.fail_all(None, &Fault::new(FaultKind::Bug, format!("cannot set up an instance: {error:?}")));
+    }
+
+    /// A fault that has no request to answer any more.
+    pub(super) fn count(&self, kind: FaultKind) {
+        self.pool.meter.fault(kind);
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        let mut state = self.pool.lock();
+        state.come_to_rest(&self.seat);
+        state.seats.retain(|seat| !Arc::ptr_eq(seat, &self.seat));
+        state.available.retain(|(seat, _)| !Arc::ptr_eq(seat, &self.seat));
+        drop(state);
+        self.pool.meter.instances.sub(1);
+        // The slot first: pumping may then use it.
+        drop(self.slot.take());
+        self.pool.pump();
+    }
+}
+
+impl Ticket {
+    /// The answer is here; from now on the response's body holds the call.
+    fn answered(self, answer: Result<Response<Body>, Fault>) -> Result<Response<Body>, Fault> {
+        if answer.is_ok() {
+            self.release();
+        }
+        answer
+    }
+}
+
+/// Ends shared instances that nobody has used for `idle`.
+async fn drop_idle(pool: Weak<Pool>, idle: Duration) {
+    loop {
+        tokio::time::sleep((idle / 2).max(Duration::from_millis(10))).await;
+        let Some(pool) = pool.upgrade() else { return };
+        let mut state = pool.lock();
+        state.available.retain(|(seat, since)| {
+            let keep = since.elapsed() < idle || seat.live() > 0;
+            if !keep {
+                seat.retire();
+            }
+            keep
+        });
+    }
+}

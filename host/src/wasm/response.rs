@@ -1,0 +1,151 @@
+//! From a guest's response to ours: small bodies are taken whole, so that they go
+//! out in one write with a length; others are streamed.
+
+use super::call::Call;
+use crate::body::{Body, BodyError, Cause};
+use crate::fault::{Fault, FaultKind};
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http::Response;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body_util::BodyExt;
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use wasmtime_wasi_http::{Error as WasiError, WasiBody};
+
+/// Hands the guest's response over to whoever waits for it.
+pub(super) fn deliver(call: &Arc<Call>, response: Response<WasiBody>) {
+    let (head, mut body) = response.into_parts();
+    let mut early = VecDeque::new();
+    let ended = loop {
+        match body.frame().now_or_never() {
+            // Nothing was sent yet, so the client can be told in full.
+            Some(Some(Err(error))) => return fail(call, &error),
+            Some(Some(Ok(frame))) => {
+                early.push_back(frame);
+                if early.len() > EARLY_FRAMES {
+                    break false;
+                }
+            }
+            Some(None) => break call.fault().is_none(),
+            None => break false,
+        }
+    };
+    let body = match whole(ended, &mut early) {
+        Some(whole) => {
+            call.finish();
+            whole
+        }
+        None => Body::stream(GuestBody { early, inner: body, call: call.clone(), ended: false }),
+    };
+    if !call.respond(Response::from_parts(head, body)) {
+        call.finish();
+    }
+}
+
+/// Frames that are taken before the head is sent: the only one of a small body,
+/// and room to see that it was.
+const EARLY_FRAMES: usize = 1;
+
+/// The whole body, if it is at hand and has neither several parts nor trailers.
+fn whole(ended: bool, early: &mut VecDeque<Frame<Bytes>>) -> Option<Body> {
+    let only_data = early.iter().all(Frame::is_data);
+    if !ended || early.len() > 1 || !only_data {
+        return None;
+    }
+    let data = early.pop_front().and_then(|frame| frame.into_data().ok());
+    Some(data.map_or_else(Body::empty, Body::full))
+}
+
+/// The guest's body is not what it said.
+fn fail(call: &Call, error: &WasiError) {
+    let wrong_length = matches!(error, WasiError::HttpResponseBodySize(_));
+    let kind = if wrong_length { FaultKind::Framing } else { FaultKind::ErrorCode };
+    call.fail(Fault::new(kind, format!("the response's body failed: {error}")));
+    call.finish();
+}
+
+/// A response's body as its guest produces it. Dropped before its end, it abandons
+/// the call.
+struct GuestBody {
+    early: VecDeque<Frame<Bytes>>,
+    inner: WasiBody,
+    call: Arc<Call>,
+    ended: bool,
+}
+
+impl HttpBody for GuestBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = &mut *self;
+        if this.ended {
+            return Poll::Ready(None);
+        }
+        let next = match this.early.pop_front() {
+            Some(early) => Some(Ok(early)),
+            None => std::task::ready!(Pin::new(&mut this.inner).poll_frame(cx)),
+        };
+        Poll::Ready(match next {
+            Some(Ok(frame)) => Some(Ok(frame)),
+            Some(Err(error)) => Some(Err(this.broken(&error))),
+            None => match this.call.fault() {
+                // The stream ended because its instance did.
+                Some(fault) => {
+                    let error = handler_error(fault);
+                    this.ended = true;
+                    Some(Err(error))
+                }
+                None => {
+                    this.ended = true;
+                    this.call.finish();
+                    None
+                }
+            },
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        // Only `poll_frame` knows whether the end is a clean one.
+        self.ended
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let early: u64 = self.early.iter().filter_map(|f| f.data_ref()).map(|d| d.len() as u64).sum();
+        let rest = self.inner.size_hint();
+        let mut hint = SizeHint::new();
+        hint.set_lower(rest.lower() + early);
+        if let Some(upper) = rest.upper() {
+            hint.set_upper(upper + early);
+        }
+        hint
+    }
+}
+
+impl GuestBody {
+    fn broken(&mut self, error: &WasiError) -> BodyError {
+        self.ended = true;
+        if self.call.fault().is_none() {
+            fail(&self.call, error);
+        }
+        self.call.fault().map_or(BodyError::Gone, handler_error)
+    }
+}
+
+fn handler_error(fault: &Fault) -> BodyError {
+    BodyError::Handler(Cause(Arc::new(fault.clone())))
+}
+
+impl Drop for GuestBody {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.call.abandon();
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! An instance as its pool sees it: where requests for it arrive, whom it works
+//! for, and what ends it.
+
+use super::call::Call;
+use super::pool::Job;
+use crate::fault::{Fault, FaultKind};
+use futures_util::task::AtomicWaker;
+use http::Response;
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use wasmtime::component::GuestTaskId;
+use wasmtime_wasi_http::WasiBody;
+
+#[derive(Default)]
+pub(crate) struct Seat {
+    /// Whether the pool counts this instance as busy; under the pool's lock.
+    pub(super) busy: AtomicBool,
+    /// Set by the world when the instance would take a request.
+    ready: AtomicBool,
+    /// Requests that it has been given so far.
+    taken: AtomicU64,
+    /// The tick at which the guest was last let run.
+    slice: AtomicU64,
+    inbox: Mutex<VecDeque<Job>>,
+    /// Something for the instance to look at: a job, or an order to end.
+    mail: AtomicBool,
+    /// Wakes the task that drives the instance.
+    waker: AtomicWaker,
+    counts: Mutex<Counts>,
+    /// Set by the clock when it made the guest give way while it was computing.
+    preempted: AtomicBool,
+    /// No more requests: end when the last one is done.
+    retiring: AtomicBool,
+    /// End now.
+    cut: AtomicBool,
+    calls: Mutex<Vec<Running>>,
+    /// The call that the clock ended the instance for.
+    culprit: Mutex<Option<Arc<Call>>>,
+    outbox: Mutex<Vec<(Arc<Call>, Response<WasiBody>)>>,
+}
+
+/// How many calls the instance works for, and how many of them nobody wants any
+/// more. Each call moves through the states of [`Membership`] once.
+#[derive(Clone, Copy, Default)]
+struct Counts {
+    live: usize,
+    abandoned: usize,
+}
+
+/// How a seat counts a call; kept in the call, changed under the seat's lock.
+struct Membership;
+
+impl Membership {
+    const LIVE: u8 = 1;
+    const ABANDONED: u8 = 2;
+    const LEFT: u8 = 3;
+}
+
+/// One call that the guest works on.
+struct Running {
+    /// Unknown for worlds that run one call at a time.
+    task: Option<GuestTaskId>,
+    call: Arc<Call>,
+    cpu: Duration,
+}
+
+impl Seat {
+    // What the pool does.
+
+    pub(crate) fn assign(self: &Arc<Self>, job: Job) {
+        job.call.sit(self);
+        self.taken.fetch_add(1, Ordering::Relaxed);
+        lock(&self.inbox).push_back(job);
+        self.ring();
+    }
+
+    /// Asks the instance to end when it has no work left.
+    pub(crate) fn retire(&self) {
+        self.retiring.store(true, Ordering::Release);
+        self.ring();
+    }
+
+    /// Ends the instance now, whatever it does.
+    pub(crate) fn cut(&self) {
+        self.cut.store(true, Ordering::Release);
+        self.ring();
+    }
+
+    pub(crate) fn live(&self) -> usize {
+        lock(&self.counts).live
+    }
+
+    pub(crate) fn is_retiring(&self) -> bool {
+        self.retiring.load(Ordering::Acquire)
+    }
+
+    // What calls do.
+
+    pub(crate) fn joined(&self, call: &Call) {
+        let mut counts = lock(&self.counts);
+        counts.live += 1;
+        let gone = call.is_abandoned();
+        counts.abandoned += usize::from(gone);
+        let membership = if gone { Membership::ABANDONED } else { Membership::LIVE };
+        call.membership.store(membership, Ordering::Relaxed);
+    }
+
+    pub(crate) fn abandoned(&self, call: &Call) {
+        let mut counts = lock(&self.counts);
+        if call.membership.load(Ordering::Relaxed) == Membership::LIVE {
+            counts.abandoned += 1;
+            call.membership.store(Membership::ABANDONED, Ordering::Relaxed);
+        }
+        drop(counts);
+        self.waker.wake();
+    }
+
+    pub(crate) fn left(&self, call: &Call) {
+        self.end(call);
+        let mut counts = lock(&self.counts);
+        match call.membership.swap(Membership::LEFT, Ordering::Relaxed) {
+            Membership::LIVE => counts.live -= 1,
+            Membership::ABANDONED => {
+                counts.live -= 1;
+                counts.abandoned -= 1;
+            }
+            _ => return,
+        }
+        drop(counts);
+        self.ring();
+    }
+
+    // What the driver of the instance does.
+
+    pub(crate) fn waker(&self) -> &AtomicWaker {
+        &self.waker
+    }
+
+    /// True once after something arrived.
+    pub(crate) fn take_mail(&self) -> bool {
+        self.mail.load(Ordering::Relaxed) && self.mail.swap(false, Ordering::AcqRel)
+    }
+
+    pub(crate) fn next_job(&self) -> Option<Job> {
+        lock(&self.inbox).pop_front()
+    }
+
+    /// Has the instance look at its seat again at its next turn.
+    pub(crate) fn expect_mail(&self) {
+        self.mail.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn has_jobs(&self) -> bool {
+        !lock(&self.inbox).is_empty()
+    }
+
+    pub(crate) fn taken(&self) -> u64 {
+        self.taken.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_ready(&self, ready: bool) {
+        self.ready.store(ready, Ordering::Relaxed);
+    }
+
+    pub(crate) fn begin_slice(&self, tick: u64) {
+        self.slice.store(tick, Ordering::Relaxed);
+    }
+
+    pub(crate) fn slice_began(&self) -> u64 {
+        self.slice.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_cut(&self) -> bool {
+        self.cut.load(Ordering::Acquire)
+    }
+
+    /// All that the instance works for is unwanted.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        let counts = *lock(&self.counts);
+        counts.abandoned > 0 && counts.abandoned == counts.live
+    }
+
+    pub(crate) fn set_preempted(&self) {
+        self.preempted.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn take_preempted(&self) -> bool {
+        self.preempted.load(Ordering::Relaxed) && self.preempted.swap(false, Ordering::Relaxed)
+    }
+
+    pub(crate) fn begin(&self, task: Option<GuestTaskId>, call: &Arc<Call>) {
+        lock(&self.calls).push(Running { task, call: call.clone(), cpu: Duration::ZERO });
+    }
+
+    fn end(&self, call: &Call) {
+        lock(&self.calls).retain(|running| !std::ptr::eq(&*running.call, call));
+    }
+
+    /// The call that `task` works for; the only call there is, if there is one.
+    pub(crate) fn call_of(&self, tasks: impl IntoIterator<Item = GuestTaskId>) -> Option<Arc<Call>> {
+        let calls = lock(&self.calls);
+        if let [only] = calls.as_slice() {
+            return Some(only.call.clone());
+        }
+        let owner = |task| calls.iter().find(|running| running.task == Some(task));
+        tasks.into_iter().find_map(owner).map(|running| running.call.clone())
+    }
+
+    /// Adds computing time to a call and returns its sum.
+    pub(crate) fn charge(&self, call: &Arc<Call>, spent: Duration) -> Duration {
+        let mut calls = lock(&self.calls);
+        let Some(running) = calls.iter_mut().find(|running| Arc::ptr_eq(&running.call, call)) else {
+            return Duration::ZERO;
+        };
+        running.cpu += spent;
+        running.cpu
+    }
+
+    pub(crate) fn set_culprit(&self, call: Option<Arc<Call>>) {
+        *lock(&self.culprit) = call;
+    }
+
+    pub(crate) fn take_culprit(&self) -> Option<Arc<Call>> {
+        lock(&self.culprit).take()
+    }
+
+    /// Keeps a head until the guest gives way: by then small bodies are complete
+    /// and can be sent in one write.
+    pub(crate) fn post(&self, call: Arc<Call>, response: Response<WasiBody>) {
+        lock(&self.outbox).push((call, response));
+    }
+
+    pub(crate) fn take_posted(&self) -> Vec<(Arc<Call>, Response<WasiBody>)> {
+        std::mem::take(&mut *lock(&self.outbox))
+    }
+
+    /// The instance is gone: its culprit, if known, failed of `fault`, and the
+    /// others of having shared the instance with it.
+    pub(crate) fn fail_all(&self, culprit: Option<&Arc<Call>>, fault: &Fault) {
+        let running = std::mem::take(&mut *lock(&self.calls));
+        let waiting = std::mem::take(&mut *lock(&self.inbox));
+        let calls: Vec<Arc<Call>> =
+            running.into_iter().map(|r| r.call).chain(waiting.into_iter().map(|j| j.call)).collect();
+        for call in &calls {
+            let guilty = culprit.is_none_or(|culprit| Arc::ptr_eq(culprit, call));
+            call.fail(if guilty {
+                fault.clone()
+            } else {
+                Fault::new(FaultKind::Neighbour, format!("another request in the same instance failed: {fault}"))
+            });
+            call.finish();
+        }
+    }
+
+    fn ring(&self) {
+        self.mail.store(true, Ordering::Release);
+        self.waker.wake();
+    }
+}
+
+impl std::fmt::Debug for Seat {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Seat").field("live", &self.live()).finish_non_exhaustive()
+    }
+}
+
+/// No code panics while it holds one of these, so poison means nothing.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

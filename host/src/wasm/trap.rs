@@ -1,0 +1,54 @@
+//! From a wasmtime error to a fault: which limit was hit, or what the guest did.
+
+use super::data::Data;
+use crate::fault::{Fault, FaultKind};
+use std::any::Any;
+use wasmtime::Trap;
+use wasmtime_wasi::{I32Exit, ResourceTableError};
+
+/// A call has computed for longer than its limit.
+#[derive(Debug, thiserror::Error)]
+#[error("computed for more than {} ms", .0.as_millis())]
+pub(super) struct CpuExceeded(pub(super) std::time::Duration);
+
+/// Tells what ended an instance. `data` is that of its store.
+pub(super) fn classify(error: &wasmtime::Error, data: &Data) -> Fault {
+    let kind = kind_of(error, data);
+    // The alternate form would drop the guest's backtrace; Debug has cause and
+    // frames with the names of functions.
+    Fault::new(kind, format!("{error:?}"))
+}
+
+fn kind_of(error: &wasmtime::Error, data: &Data) -> FaultKind {
+    if error.downcast_ref::<CpuExceeded>().is_some() {
+        return FaultKind::Cpu;
+    }
+    if error.downcast_ref::<I32Exit>().is_some() {
+        return FaultKind::Exit;
+    }
+    if matches!(error.downcast_ref::<ResourceTableError>(), Some(ResourceTableError::Full)) {
+        return FaultKind::Resources;
+    }
+    if error.downcast_ref::<wasmtime::PoolConcurrencyLimitError>().is_some() {
+        return FaultKind::InFlight;
+    }
+    match error.downcast_ref::<Trap>() {
+        Some(Trap::StackOverflow) => return FaultKind::Stack,
+        Some(Trap::AllocationTooLarge) => return FaultKind::Memory,
+        _ => {}
+    }
+    if format!("{error:#}").contains(HOSTCALL_FUEL) {
+        return FaultKind::Hostcall;
+    }
+    // A guest whose allocation was denied gives up in its own way.
+    if data.limiter.denied() { FaultKind::Memory } else { FaultKind::Trap }
+}
+
+/// wasmtime has no type for this error (`component/func/options.rs`).
+const HOSTCALL_FUEL: &str = "too much data is being copied between the host and the guest";
+
+/// The words of a panic.
+pub(super) fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no words".into())
+}

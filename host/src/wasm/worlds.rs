@@ -1,0 +1,65 @@
+//! One file per world that a component can export, and what all have in common:
+//! a store, a drive, an end.
+
+mod http02;
+mod http03;
+
+pub(in crate::wasm) use http03::wasi_error;
+
+use super::component::Entry;
+use super::data::{Data, current_call};
+use super::engine::Concurrency;
+use super::pool::{Instance, Pool};
+use super::seat::Seat;
+use super::slice::End;
+use super::trap;
+use crate::fault::{Fault, FaultKind};
+use std::sync::Arc;
+use wasmtime::{AsContextMut, Engine, Store};
+
+/// Runs an instance from its start to its end. It finds its requests in its seat.
+pub(super) async fn run(instance: &Instance) {
+    match &instance.pool.component.entry {
+        Entry::Http02(pre) => http02::run(instance, pre).await,
+        Entry::Http03(pre) => http03::run(instance, pre).await,
+    }
+}
+
+/// Makes an instance, without a request.
+pub(super) async fn try_instance(pool: &Pool) -> Result<(), Fault> {
+    let seat = Arc::new(Seat::default());
+    let store = |engine: &Engine, concurrency| {
+        let store = pool.blueprint.store(engine, concurrency, 0, &seat, &pool.ticks);
+        store.map_err(|e| Fault::new(FaultKind::Bug, format!("{e:#}")))
+    };
+    let (mut store, made) = match &pool.component.entry {
+        Entry::Http02(pre) => {
+            let mut store = store(pre.engine(), Concurrency::Single)?;
+            let made = pre.instantiate_async(&mut store).await.map(drop);
+            (store, made)
+        }
+        Entry::Http03(pre) => {
+            let mut store = store(pre.engine(), Concurrency::Many)?;
+            let made = pre.instantiate_async(&mut store).await.map(drop);
+            (store, made)
+        }
+    };
+    made.map_err(|error| trap::classify(&error, store.data_mut()))
+}
+
+/// Says what became of the instance's calls. Only after this its store may be
+/// dropped: a body that finds its source gone looks for the reason.
+fn conclude(instance: &Instance, store: &mut Store<Data>, concurrency: Concurrency, end: End) {
+    let seat = &instance.seat;
+    match end {
+        End::Done(Ok(())) | End::Abandoned => {}
+        End::Done(Err(error)) => {
+            let fault = trap::classify(&error, store.data());
+            let culprit = seat.take_culprit();
+            let culprit = culprit.or_else(|| current_call(&mut store.as_context_mut(), concurrency));
+            seat.fail_all(culprit.as_ref(), &fault);
+        }
+        End::Cut => seat.fail_all(None, &Fault::plain(FaultKind::Draining)),
+        End::PostReturn => instance.count(FaultKind::PostReturn),
+    }
+}

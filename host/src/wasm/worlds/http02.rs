@@ -1,0 +1,100 @@
+//! `wasi:http/proxy@0.2`: an instance serves one request at a time, on a fiber of
+//! its own.
+
+use super::super::call::Call;
+use super::super::data::Data;
+use super::super::engine::Concurrency;
+use super::super::pool::{Instance, Job};
+use super::super::slice;
+use super::conclude;
+use super::http03::wasi_error;
+use crate::fault::{Fault, FaultKind};
+use http_body_util::BodyExt;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
+use wasmtime::Store;
+use wasmtime::component::Resource;
+use wasmtime_wasi_http::WasiHttpView;
+use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
+use wasmtime_wasi_http::p2::bindings::{Proxy, ProxyPre};
+use wasmtime_wasi_http::p2::types::HostResponseOutparam;
+
+pub(super) async fn run(instance: &Instance, proxy: &ProxyPre<Data>) {
+    let pool = &instance.pool;
+    let engine = proxy.engine();
+    let store = pool.blueprint.store(engine, Concurrency::Single, 0, &instance.seat, &pool.ticks);
+    let mut store = match store {
+        Ok(store) => store,
+        Err(error) => return instance.fail_to_start(&error),
+    };
+    let end = slice::drive(serve(&mut store, proxy, instance), instance).await;
+    conclude(instance, &mut store, Concurrency::Single, end);
+}
+
+async fn serve(
+    store: &mut Store<Data>,
+    proxy: &ProxyPre<Data>,
+    instance: &Instance,
+) -> wasmtime::Result<()> {
+    let proxy = proxy.instantiate_async(&mut *store).await?;
+    while let Some(job) = next_job(instance).await {
+        answer(store, &proxy, job, instance).await?;
+    }
+    Ok(())
+}
+
+/// Waits for a request; none if the instance is to end.
+async fn next_job(instance: &Instance) -> Option<Job> {
+    let seat = &instance.seat;
+    seat.set_ready(true);
+    let job = poll_fn(|_| match seat.next_job() {
+        Some(job) => Poll::Ready(Some(job)),
+        None if instance.gets_no_more() => Poll::Ready(None),
+        None => Poll::Pending,
+    })
+    .await;
+    seat.set_ready(false);
+    job
+}
+
+async fn answer(
+    store: &mut Store<Data>,
+    proxy: &Proxy,
+    job: Job,
+    instance: &Instance,
+) -> wasmtime::Result<()> {
+    let Job { request, call } = job;
+    instance.seat.begin(None, &call);
+    let request = request.map(|body| body.map_err(wasi_error));
+    let scheme = if request.uri().scheme_str() == Some("https") { Scheme::Https } else { Scheme::Http };
+    let request = store.data_mut().http().new_incoming_request(scheme, request)?;
+    let (out, answered) = outparam(store, &call, instance)?;
+    proxy.wasi_http_incoming_handler().call_handle(&mut *store, request, out).await?;
+    if !answered.load(Ordering::Relaxed) {
+        call.fail(Fault::plain(FaultKind::NoResponse));
+    }
+    call.finish();
+    Ok(())
+}
+
+/// The place where the guest puts its head, and a note whether it did.
+fn outparam(
+    store: &mut Store<Data>,
+    call: &Arc<Call>,
+    instance: &Instance,
+) -> wasmtime::Result<(Resource<HostResponseOutparam>, Arc<AtomicBool>)> {
+    let answered = Arc::new(AtomicBool::new(false));
+    let (call, seat, note) = (call.clone(), instance.seat.clone(), answered.clone());
+    let out = store.data_mut().http().new_response_outparam_from_callback(move |result| {
+        note.store(true, Ordering::Relaxed);
+        match result {
+            Ok(response) => seat.post(call, response),
+            Err(code) => {
+                call.fail(Fault::new(FaultKind::ErrorCode, format!("the handler returned {code:?}")));
+            }
+        }
+    })?;
+    Ok((out, answered))
+}

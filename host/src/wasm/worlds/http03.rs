@@ -1,0 +1,166 @@
+//! `wasi:http/service@0.3`: an instance serves several requests at once, each a
+//! task of the component model's async ABI.
+
+use super::super::call::Call;
+use super::super::data::Data;
+use super::super::engine::Concurrency;
+use super::super::pool::{Instance, Job};
+use super::super::seat::Seat;
+use super::super::slice;
+use super::conclude;
+use crate::body::BodyError;
+use crate::fault::{Fault, FaultKind};
+use http_body_util::BodyExt;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use wasmtime::Store;
+use wasmtime::component::{Accessor, AccessorTask, Resource, TypedFunc, TypedFuncCallConcurrent};
+use wasmtime_wasi_http::p3::bindings::ServicePre;
+use wasmtime_wasi_http::p3::bindings::http::types::ErrorCode;
+use wasmtime_wasi_http::p3::{Request, Response};
+use wasmtime_wasi_http::{Error as WasiError, WasiHttpView};
+
+type Params = (Resource<Request>,);
+type Return = (Result<Resource<Response>, ErrorCode>,);
+type HandleFunc = TypedFunc<Params, Return>;
+
+pub(super) async fn run(instance: &Instance, service: &ServicePre<Data>) {
+    let pool = &instance.pool;
+    let (blueprint, concurrent) = (&pool.blueprint, pool.concurrency());
+    let engine = service.engine();
+    let store = blueprint.store(engine, Concurrency::Many, concurrent, &instance.seat, &pool.ticks);
+    let mut store = match store {
+        Ok(store) => store,
+        Err(error) => return instance.fail_to_start(&error),
+    };
+    let end = slice::drive(serve(&mut store, service, instance), instance).await;
+    conclude(instance, &mut store, Concurrency::Many, end);
+}
+
+async fn serve(
+    store: &mut Store<Data>,
+    service: &ServicePre<Data>,
+    instance: &Instance,
+) -> wasmtime::Result<()> {
+    let service = service.instantiate_async(&mut *store).await?;
+    let func = service.wasi_http_handler().func_handle();
+    let seat = &instance.seat;
+    seat.set_ready(true);
+    store
+        .run_concurrent(async |accessor| {
+            poll_fn(|cx| {
+                // wasmtime polls this at each turn of its event loop.
+                if !seat.take_mail() {
+                    return Poll::Pending;
+                }
+                while let Some(job) = seat.next_job() {
+                    begin(job, accessor, func, seat)?;
+                }
+                poll_end(instance, accessor, cx)
+            })
+            .await
+        })
+        .await?
+}
+
+/// Ready once the instance has no work left and will get none.
+fn poll_end(
+    instance: &Instance,
+    accessor: &Accessor<Data>,
+    cx: &mut Context<'_>,
+) -> Poll<wasmtime::Result<()>> {
+    let seat = &instance.seat;
+    if seat.live() > 0 || !instance.gets_no_more() {
+        return Poll::Pending;
+    }
+    match accessor.poll_no_interesting_tasks(cx) {
+        Poll::Ready(()) => Poll::Ready(Ok(())),
+        Poll::Pending => {
+            // Look again when that changes.
+            seat.expect_mail();
+            Poll::Pending
+        }
+    }
+}
+
+/// Starts the guest's task for one request.
+fn begin(
+    job: Job,
+    accessor: &Accessor<Data>,
+    func: HandleFunc,
+    seat: &Arc<Seat>,
+) -> wasmtime::Result<()> {
+    let Job { request, call } = job;
+    let request = request.map(|body| body.map_err(wasi_error));
+    let started = accessor.with(|mut store| {
+        let data = store.data_mut();
+        // How the request's body fared is told to the guest by the body itself.
+        let (request, _) = Request::from_http(&mut data.outbound, request);
+        let request = data.table.push(request)?;
+        func.start_call_concurrent(&mut store, (request,))
+    });
+    let started = match started {
+        Ok(started) => started,
+        Err(error) => {
+            seat.begin(None, &call);
+            seat.set_culprit(Some(call));
+            return Err(error);
+        }
+    };
+    seat.begin(Some(started.task()), &call);
+    let task = Task { started, func, call, seat: seat.clone() };
+    accessor.spawn(task)?;
+    Ok(())
+}
+
+/// Waits for the guest's head.
+struct Task {
+    started: TypedFuncCallConcurrent<Data, Params, Return>,
+    func: HandleFunc,
+    call: Arc<Call>,
+    seat: Arc<Seat>,
+}
+
+impl AccessorTask<Data> for Task {
+    async fn run(self, accessor: &Accessor<Data>) -> wasmtime::Result<()> {
+        let (result,) = self.func.finish_call_concurrent(accessor, self.started).await?;
+        let call = self.call;
+        match result {
+            Ok(response) => accessor.with(|mut store| {
+                let response = store.data_mut().table.delete(response)?;
+                let delivered = delivered(call.clone());
+                let response = response.into_http_with_getter(&mut store, delivered, Data::http)?;
+                self.seat.post(call, response);
+                Ok(())
+            }),
+            Err(code) => {
+                call.fail(Fault::new(FaultKind::ErrorCode, format!("the handler returned {code:?}")));
+                call.finish();
+                Ok(())
+            }
+        }
+    }
+}
+
+/// What a guest learns of its response's way to the client, if it asks.
+fn delivered(call: Arc<Call>) -> Pin<Box<dyn Future<Output = Result<(), WasiError>> + Send>> {
+    Box::pin(async move {
+        match call.until_over().await {
+            true => Ok(()),
+            false => Err(WasiError::ConnectionTerminated),
+        }
+    })
+}
+
+/// What a guest learns of a request's body that broke.
+pub(in crate::wasm) fn wasi_error(error: BodyError) -> WasiError {
+    match error {
+        BodyError::Gone => WasiError::ConnectionTerminated,
+        BodyError::TooLarge { limit } => WasiError::HttpRequestBodySize(Some(limit)),
+        BodyError::Stalled(_) | BodyError::TooSlow(_) => WasiError::ConnectionReadTimeout,
+        BodyError::WrongLength => WasiError::HttpProtocolError,
+        BodyError::Handler(_) | BodyError::Other(_) => WasiError::InternalError(Some(error.to_string())),
+    }
+}

@@ -1,0 +1,17 @@
+//! All integration tests, in one binary so that they link once. Each starts a real
+//! `squall` on a port of its own and talks to it over real sockets.
+//!
+//! The names of rows (`g1`, `c7`, `o3`, ...) are those of the fault matrix.
+
+mod support;
+
+mod clients;
+mod command_line;
+mod grants;
+mod guests;
+mod http;
+mod logs;
+mod reload;
+mod shutdown;
+mod statics;
+mod structure;

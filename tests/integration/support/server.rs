@@ -1,0 +1,291 @@
+//! A `squall` of its own for each test.
+
+use super::client::{self, Reply};
+use super::{SOON, eventually, guests};
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+/// A site in a folder of its own, not served yet.
+pub struct Site {
+    pub folder: tempfile::TempDir,
+    path: PathBuf,
+    args: Vec<String>,
+    env: Vec<(String, String)>,
+    cache: Option<PathBuf>,
+}
+
+/// A running server. Dropping it ends it.
+pub struct Server {
+    pub site: Site,
+    pub address: SocketAddr,
+    pub admin: SocketAddr,
+    child: Child,
+    stderr: Lines,
+    stdout: Lines,
+}
+
+/// What a process has written so far.
+#[derive(Clone, Default)]
+pub struct Lines(Arc<Mutex<Vec<String>>>);
+
+impl Lines {
+    pub fn get(&self) -> Vec<String> {
+        self.0.lock().unwrap().clone()
+    }
+
+    fn follow(stream: impl std::io::Read + Send + 'static) -> Self {
+        let lines = Lines::default();
+        let sink = lines.clone();
+        thread::spawn(move || {
+            for line in BufReader::new(stream).split(b'\n') {
+                let Ok(line) = line else { return };
+                sink.0.lock().unwrap().push(String::from_utf8_lossy(&line).into_owned());
+            }
+        });
+        lines
+    }
+}
+
+impl Site {
+    /// A site of this `squall.toml`.
+    pub fn toml(config: &str) -> Self {
+        let site = Self::empty();
+        site.write("squall.toml", config);
+        site
+    }
+
+    /// One component, served as it is.
+    pub fn component(bytes: &[u8]) -> Self {
+        let mut site = Self::empty();
+        site.write("app.wasm", bytes);
+        site.path = site.folder.path().join("app.wasm");
+        site
+    }
+
+    /// One handler `app` at `/`, with `handler` among its keys.
+    pub fn handler(bytes: &[u8], handler: &str) -> Self {
+        let site = Self::toml(&format!(
+            "[[routes]]\nmount = \"/\"\nhandler = \"app\"\n[handlers.app]\ncomponent = \"app.wasm\"\n{handler}\n"
+        ));
+        site.write("app.wasm", bytes);
+        site
+    }
+
+    pub fn empty() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().to_owned();
+        // Shared by all tests: a guest is compiled once.
+        let cache = Some(guests::scratch().join("cache"));
+        Site { folder, path, args: Vec::new(), env: Vec::new(), cache }
+    }
+
+    pub fn arg(mut self, arg: &str) -> Self {
+        self.args.push(arg.to_owned());
+        self
+    }
+
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub fn cache(mut self, folder: Option<PathBuf>) -> Self {
+        self.cache = folder;
+        self
+    }
+
+    /// Serves something in the folder instead of the folder.
+    pub fn path(mut self, name: &str) -> Self {
+        self.path = self.folder.path().join(name);
+        self
+    }
+
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        let path = self.folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+
+    /// The way of saving that most tools have: beside it, then over it.
+    pub fn replace(&self, name: &str, content: impl AsRef<[u8]>) {
+        let path = self.folder.path().join(name);
+        let aside = self.folder.path().join(format!(".{name}.new"));
+        fs::write(&aside, content).unwrap();
+        fs::rename(aside, path).unwrap();
+    }
+
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The command that serves it.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_squall"));
+        command.arg("serve").arg(&self.path).args(["--listen", "127.0.0.1:0"]);
+        match &self.cache {
+            Some(folder) => command.arg("--cache").arg(folder),
+            None => command.arg("--no-cache"),
+        };
+        command.args(&self.args).envs(self.env.iter().map(|(k, v)| (k, v)));
+        command.env_remove("SQUALL_LOG").envs(self.env.iter().map(|(k, v)| (k, v)));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// Starts it and waits until it listens.
+    pub fn start(self) -> Server {
+        let mut command = self.command();
+        command.args(["--admin", "127.0.0.1:0", "--log", "json", "--access-log", "json"]);
+        Server::spawn(self, command)
+    }
+
+    /// Runs it to its end, which must come by itself.
+    pub fn run(&self) -> (ExitStatus, String) {
+        let output = self.command().output().unwrap();
+        (output.status, String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+}
+
+impl Server {
+    pub fn spawn(site: Site, mut command: Command) -> Self {
+        // Compiling guests must not count against the start.
+        guests::guest("hello02");
+        let mut child = command.spawn().unwrap();
+        let stderr = Lines::follow(child.stderr.take().unwrap());
+        let stdout = Lines::follow(child.stdout.take().unwrap());
+        let mut address = None;
+        let mut admin = None;
+        eventually(SOON * 3, "listening", || {
+            if let Some(status) = child.try_wait().unwrap() {
+                thread::sleep(std::time::Duration::from_millis(100));
+                panic!("squall ended with {status}: {:#?}", stderr.get());
+            }
+            let of = |prefix: &str| {
+                let line = stderr.get().into_iter().find(|line| line.starts_with(prefix))?;
+                line.rsplit("http://").next()?.parse().ok()
+            };
+            address = of("squall listening on http://");
+            admin = of("squall admin on http://");
+            address.is_some() && admin.is_some()
+        });
+        let (address, admin) = (address.unwrap(), admin.unwrap());
+        Server { site, address, admin, child, stderr, stdout }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn get(&self, path: &str) -> Reply {
+        client::get(self.address, path)
+    }
+
+    pub fn stderr(&self) -> Vec<String> {
+        self.stderr.get()
+    }
+
+    /// The log lines that came after the address, parsed: every one must be JSON.
+    pub fn log(&self) -> Vec<serde_json::Value> {
+        let lines = self.stderr.get();
+        let log = lines.iter().filter(|line| !line.starts_with("squall "));
+        log.map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"))).collect()
+    }
+
+    /// The lines of the access log, parsed.
+    pub fn access(&self) -> Vec<serde_json::Value> {
+        let lines = self.stdout.get();
+        lines.iter().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"))).collect()
+    }
+
+    /// Waits for a log line that contains `text`.
+    pub fn await_log(&self, text: &str) -> String {
+        let find = || self.stderr.get().into_iter().find(|line| line.contains(text));
+        eventually(SOON, &format!("a log line with `{text}` in {:#?}", self.stderr.get()), || find().is_some());
+        find().unwrap()
+    }
+
+    pub fn status(&self) -> serde_json::Value {
+        serde_json::from_slice(&client::get(self.admin, "/status").body).unwrap()
+    }
+
+    /// The generation of a handler that serves now.
+    pub fn generation(&self, handler: &str) -> u64 {
+        let status = self.status();
+        let handlers = status["handlers"].as_array().unwrap();
+        handlers.iter().find(|h| h["name"] == handler).unwrap()["generation"].as_u64().unwrap()
+    }
+
+    /// All metrics, by name and labels as they are printed.
+    pub fn metrics(&self) -> BTreeMap<String, f64> {
+        let text = client::get(self.admin, "/metrics").text();
+        let samples = text.lines().filter(|line| !line.starts_with('#'));
+        samples
+            .map(|line| {
+                let (name, value) = line.rsplit_once(' ').unwrap();
+                (name.to_owned(), value.parse().unwrap())
+            })
+            .collect()
+    }
+
+    /// One metric; 0 if it is not there.
+    pub fn metric(&self, name: &str) -> f64 {
+        self.metrics().get(name).copied().unwrap_or(0.0)
+    }
+
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_raw(self.pid().cast_signed()).unwrap();
+        rustix::process::kill_process(pid, signal).unwrap();
+    }
+
+    pub fn try_wait(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
+    }
+
+    pub fn wait(&mut self) -> ExitStatus {
+        let mut status = None;
+        eventually(SOON * 2, "the end of the server", || {
+            status = self.try_wait();
+            status.is_some()
+        });
+        status.unwrap()
+    }
+
+    /// Resident memory in KiB.
+    pub fn memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+
+    pub fn descriptors(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.pid())).unwrap().count()
+    }
+
+    pub fn threads(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap().count()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if thread::panicking() {
+            eprintln!("stderr of the server: {:#?}", self.stderr.get());
+        }
+    }
+}
+
+/// Runs `squall` with these arguments to its end.
+pub fn squall(args: &[&str], folder: &Path) -> (ExitStatus, String, String) {
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_squall")).args(args).current_dir(folder).output().unwrap();
+    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    (output.status, text(&output.stdout), text(&output.stderr))
+}
