@@ -8,7 +8,7 @@
 //!
 //! - words: [`limits`], [`id`], [`body`], [`fault`], [`meter`]
 //! - facts: [`path`], [`route`], [`policy`], [`config`]
-//! - services: [`logging`], [`upstream`]
+//! - services: [`logging`], [`files`], [`upstream`]
 //! - guests: [`wasm`]
 //! - the site: [`site`]
 //! - edges: [`server`], [`ops`]
@@ -26,6 +26,7 @@ pub mod policy;
 pub mod config;
 
 pub mod logging;
+pub mod files;
 pub mod upstream;
 
 pub mod wasm;

@@ -6,7 +6,6 @@
 mod clock;
 mod connection;
 mod exchange;
-pub mod files;
 mod incoming;
 mod listen;
 mod outgoing;

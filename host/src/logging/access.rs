@@ -184,7 +184,7 @@ mod tests {
     #[test]
     fn json_lines_are_one_line_each_whatever_the_client_sent() {
         let mut out = Vec::new();
-        format_line(&mut out, Form::Json, UNIX_EPOCH, &line("/x?y=\u{7f}"));
+        format_line(&mut out, Form::Json, UNIX_EPOCH, &line("/x?y=%22%0A"));
         assert_eq!(out.iter().filter(|&&b| b == b'\n').count(), 1);
         let parsed: serde_json::Value = serde_json::from_slice(&out).unwrap();
         assert_eq!(parsed["handler"], "hello");

@@ -1,13 +1,8 @@
 //! Patterns for hosts and paths, as written in `squall.toml`.
 
 use anyhow::{Result, bail, ensure};
-use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
-
-/// The name under which `matchit` keeps the rest of a mount's path. No capture of
-/// an author can be called so, because names are in lower case.
-const MOUNT_REST: &str = "REST";
 
 /// `api.example.com`, or `*.example.com` for every name below it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,14 +60,15 @@ impl PathPattern {
         let mut captures: Vec<Arc<str>> = Vec::new();
         let segments: Vec<&str> = text.split('/').skip(1).collect();
         for (i, segment) in segments.iter().enumerate() {
+            let last = i + 1 == segments.len();
             let Some(name) = segment.strip_prefix('{') else {
+                ensure!(last || !segment.is_empty(), "path `{text}` has an empty segment");
                 check_literal(text, segment)?;
                 continue;
             };
             let Some(name) = name.strip_suffix('}') else {
                 bail!("path `{text}`: a capture is a whole segment, such as `{{id}}`");
             };
-            let last = i + 1 == segments.len();
             let name = match name.strip_prefix('*') {
                 Some(rest) if last => rest,
                 Some(_) => bail!("path `{text}`: `{segment}` takes all that follows, so it must come last"),
@@ -109,32 +105,25 @@ impl PathPattern {
         &self.captures
     }
 
-    /// What `matchit` has to know: one pattern, or three for a mount.
-    pub(super) fn match_patterns(&self) -> Vec<String> {
-        let text = &self.text;
-        match (self.mount, text.as_str()) {
-            (false, _) => vec![text.clone()],
-            (true, "") => vec!["/".into(), format!("/{{*{MOUNT_REST}}}")],
-            (true, _) => vec![text.clone(), format!("{text}/"), format!("{text}/{{*{MOUNT_REST}}}")],
-        }
+    pub(super) fn is_mount(&self) -> bool {
+        self.mount
     }
 
-    /// Of two patterns that match the same path: whether this one says more about
-    /// it, at the first segment where they differ.
-    pub(super) fn is_more_specific_than(&self, other: &Self) -> bool {
-        self.ranks().cmp(other.ranks()) == Ordering::Greater
+    pub(super) fn segments(&self) -> impl Iterator<Item = Segment<'_>> {
+        self.text.split('/').skip(1).map(|segment| match segment {
+            s if s.starts_with("{*") => Segment::Rest,
+            s if s.starts_with('{') => Segment::Capture,
+            literal => Segment::Literal(literal),
+        })
     }
+}
 
-    /// 2 for a literal, 1 for a capture, 0 for a catch-all or a mount's rest.
-    fn ranks(&self) -> impl Iterator<Item = u8> + '_ {
-        let rest = self.mount.then_some(0);
-        let rank = |segment: &str| match segment {
-            s if s.starts_with("{*") => 0,
-            s if s.starts_with('{') => 1,
-            _ => 2,
-        };
-        self.text.split('/').skip(1).map(rank).chain(rest)
-    }
+/// A piece of a path pattern.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Segment<'p> {
+    Literal(&'p str),
+    Capture,
+    Rest,
 }
 
 impl fmt::Display for PathPattern {

@@ -53,6 +53,31 @@ fn the_most_specific_route_wins_in_any_order() {
 }
 
 #[test]
+fn an_exact_path_stands_before_a_mount_and_a_mount_before_a_shorter_one() {
+    let r = routes(&[
+        ("", "", "mount /a"),
+        ("", "", "/a"),
+        ("", "", "/a/"),
+        ("", "", "mount /a/b"),
+        ("", "", "/{x}/b/c"),
+        ("", "", "/{x}/{*rest}"),
+        ("", "GET", "mount /a"),
+    ])
+    .unwrap();
+    let at = |method, path| find(&r, "any", method, path);
+    assert_eq!(at(Method::GET, "/a"), "/a");
+    assert_eq!(at(Method::GET, "/a/"), "/a/");
+    assert_eq!(at(Method::GET, "/a/b"), "mount /a/b");
+    assert_eq!(at(Method::GET, "/a/b/c"), "mount /a/b");
+    assert_eq!(at(Method::GET, "/a/c"), "GET mount /a");
+    assert_eq!(at(Method::PUT, "/a/c"), "mount /a");
+    assert_eq!(at(Method::PUT, "/z/b/c"), "/{x}/b/c x=z");
+    assert_eq!(at(Method::PUT, "/z/b/d"), "/{x}/{*rest} x=z rest=b/d");
+    assert_eq!(at(Method::PUT, "/z/"), "404", "a catch-all takes at least something");
+    assert_eq!(at(Method::PUT, "//b/c"), "404", "a capture takes at least something");
+}
+
+#[test]
 fn hosts_go_from_exact_to_wildcard_to_any() {
     let r = routes(&[
         ("", "", "mount /"),
@@ -100,7 +125,8 @@ fn routes_that_no_request_can_tell_apart_are_refused() {
         &[("", "", "/a/{x}"), ("", "", "/a/{y}")],
         &[("", "GET", "/a"), ("", "GET POST", "/a")],
         &[("", "GET", "/a"), ("", "HEAD", "/a")],
-        &[("", "", "mount /a"), ("", "", "/a/")],
+        &[("", "", "mount /a"), ("", "", "/a/{*rest}")],
+        &[("", "", "mount /a"), ("", "", "mount /a/")],
         &[("h.com", "", "/a"), ("H.com", "", "/a")],
     ];
     for list in conflicts {

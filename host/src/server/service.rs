@@ -119,15 +119,13 @@ async fn route(
         }
         Goal::Status(code) => status(*code),
         Goal::Redirect { to, status } => redirect(to, *status, &captures),
-        Goal::Files { files, base } => match &head.uri.path()[base.len()..] {
-            // Relative links on an index page need the slash.
-            "" => redirect_to_slash(&head),
-            below => {
-                let (files, below) = (files.clone(), below.to_owned());
-                drop(site);
-                files.serve(&head, &below).await
-            }
-        },
+        Goal::Files { files, base } => {
+            let below = &head.uri.path()[base.len()..];
+            let below = if below.is_empty() { "/".to_owned() } else { below.to_owned() };
+            let files = files.clone();
+            drop(site);
+            files.serve(&head, &below).await
+        }
     };
     outgoing(response, exchange, None, None, None)
 }
@@ -226,11 +224,6 @@ fn redirect(to: &str, code: StatusCode, captures: &Captures) -> Response<Body> {
         place.replace(&format!("{{{name}}}"), value)
     });
     redirect_to(&place, code)
-}
-
-fn redirect_to_slash(head: &Parts) -> Response<Body> {
-    let query = head.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
-    redirect_to(&format!("{}/{query}", head.uri.path()), StatusCode::PERMANENT_REDIRECT)
 }
 
 fn redirect_to(place: &str, code: StatusCode) -> Response<Body> {

@@ -5,7 +5,7 @@ use super::handler::{Generation, Handler};
 use crate::config::{Config, Target};
 use crate::id::HandlerName;
 use crate::route::{RouteKey, Routes};
-use crate::server::files::Files;
+use crate::files::Files;
 use anyhow::{Context, Result};
 use arc_swap::{ArcSwap, Guard};
 use http::{HeaderValue, StatusCode};

@@ -13,7 +13,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// A site with the handler `app` at `/` and its neighbour `canary`.
-pub fn site_with_canary(component: &[u8], app: &str) -> Site {
+pub(crate) fn site_with_canary(component: &[u8], app: &str) -> Site {
     let site = Site::toml(&format!(
         "[[routes]]\nmount = \"/\"\nhandler = \"app\"\n\
          [[routes]]\nmount = \"/canary\"\nhandler = \"canary\"\n\
@@ -26,7 +26,7 @@ pub fn site_with_canary(component: &[u8], app: &str) -> Site {
 }
 
 /// What was true before the fault, and the neighbour's calls during it.
-pub struct Aftermath {
+pub(crate) struct Aftermath {
     before: BTreeMap<String, f64>,
     descriptors: usize,
     threads: usize,
@@ -51,7 +51,7 @@ fn is_ordinary(name: &str) -> bool {
 
 impl Aftermath {
     /// Call before the fault, on a server of [`site_with_canary`].
-    pub fn begin(server: &Server) -> Self {
+    pub(crate) fn begin(server: &Server) -> Self {
         // Warm, so that the baseline has what a working server has.
         assert_eq!(server.get("/canary/").status, 200);
         std::thread::sleep(Duration::from_millis(50));
@@ -80,7 +80,7 @@ impl Aftermath {
 
     /// Checks everything. `kinds` are the faults of `app` that must have been
     /// counted, with how often; all others must not have moved.
-    pub fn check(self, server: &mut Server, kinds: &[(&str, f64)]) {
+    pub(crate) fn check(self, server: &mut Server, kinds: &[(&str, f64)]) {
         self.stop.store(true, Ordering::Relaxed);
         let calls = self.canary.join().unwrap();
         assert!(server.try_wait().is_none(), "the server ended");

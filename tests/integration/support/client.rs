@@ -8,14 +8,14 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A connection.
-pub struct Wire {
+pub(crate) struct Wire {
     pub stream: TcpStream,
     buffer: Vec<u8>,
 }
 
 /// A response as it came.
 #[derive(Clone, Debug)]
-pub struct Reply {
+pub(crate) struct Reply {
     pub status: u16,
     pub head: String,
     pub body: Vec<u8>,
@@ -25,19 +25,19 @@ pub struct Reply {
 }
 
 impl Reply {
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
     /// The value of a header, if it is there once.
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header<'a>(&'a self, name: &'a str) -> Option<&'a str> {
         let mut values = self.headers(name);
         let value = values.next();
         assert!(values.next().is_none(), "several `{name}`: {}", self.head);
         value
     }
 
-    pub fn headers<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+    pub(crate) fn headers<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.head.lines().skip(1).filter_map(move |line| {
             let (found, value) = line.split_once(':')?;
             found.eq_ignore_ascii_case(name).then(|| value.trim())
@@ -46,38 +46,38 @@ impl Reply {
 }
 
 impl Wire {
-    pub fn open(address: SocketAddr) -> Self {
+    pub(crate) fn open(address: SocketAddr) -> Self {
         Self::of(TcpStream::connect(address).unwrap())
     }
 
-    pub fn of(stream: TcpStream) -> Self {
+    pub(crate) fn of(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
         Wire { stream, buffer: Vec::new() }
     }
 
-    pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
+    pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.stream.write_all(bytes.as_ref()).unwrap();
     }
 
     /// Sends as much as the server takes before it closes.
-    pub fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> std::io::Result<()> {
+    pub(crate) fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> std::io::Result<()> {
         self.stream.write_all(bytes.as_ref())
     }
 
-    pub fn request(&mut self, head: &str) {
+    pub(crate) fn request(&mut self, head: &str) {
         self.send(head.replace('\n', "\r\n"));
     }
 
     /// The next response, to a request that was not HEAD.
-    pub fn reply(&mut self) -> Reply {
+    pub(crate) fn reply(&mut self) -> Reply {
         self.reply_to("GET").expect("a response")
     }
 
     /// The next response to a request of this method; `None` if the connection was
     /// closed before it.
-    pub fn reply_to(&mut self, method: &str) -> Option<Reply> {
+    pub(crate) fn reply_to(&mut self, method: &str) -> Option<Reply> {
         loop {
             let reply = self.one_reply(method)?;
             // An interim response is followed by the real one.
@@ -88,7 +88,7 @@ impl Wire {
     }
 
     /// The next response, which may be an interim one.
-    pub fn one_reply(&mut self, method: &str) -> Option<Reply> {
+    pub(crate) fn one_reply(&mut self, method: &str) -> Option<Reply> {
         let end = loop {
             if let Some(end) = find(&self.buffer, b"\r\n\r\n") {
                 break end;
@@ -121,14 +121,21 @@ impl Wire {
         Some(reply)
     }
 
+    /// Waits until these bytes have come, whatever they are part of.
+    pub(crate) fn until_received(&mut self, text: &str) {
+        while find(&self.buffer, text.as_bytes()).is_none() {
+            assert!(self.fill() > 0, "closed before `{text}`");
+        }
+    }
+
     /// Waits until the server closes; returns what came before.
-    pub fn until_closed(&mut self) -> Vec<u8> {
+    pub(crate) fn until_closed(&mut self) -> Vec<u8> {
         while self.fill() > 0 {}
         std::mem::take(&mut self.buffer)
     }
 
     /// Whether the server has closed, within `time`.
-    pub fn closes_within(&mut self, time: Duration) -> bool {
+    pub(crate) fn closes_within(&mut self, time: Duration) -> bool {
         self.stream.set_read_timeout(Some(time)).unwrap();
         let closed = loop {
             match self.stream.read(&mut [0; 4096]) {
@@ -143,7 +150,7 @@ impl Wire {
     }
 
     /// Closes with a reset instead of a proper end.
-    pub fn reset(self) {
+    pub(crate) fn reset(self) {
         rustix::net::sockopt::set_socket_linger(&self.stream, Some(Duration::ZERO)).unwrap();
     }
 
@@ -205,12 +212,12 @@ impl Wire {
 }
 
 /// One GET on a connection of its own.
-pub fn get(address: SocketAddr, path: &str) -> Reply {
+pub(crate) fn get(address: SocketAddr, path: &str) -> Reply {
     send(address, &format!("GET {path} HTTP/1.1\nHost: test\nConnection: close\n\n"))
 }
 
 /// One request, its lines ended by `\n`, on a connection of its own.
-pub fn send(address: SocketAddr, request: &str) -> Reply {
+pub(crate) fn send(address: SocketAddr, request: &str) -> Reply {
     let method = request.split(' ').next().unwrap().to_owned();
     let mut wire = Wire::open(address);
     wire.request(request);
@@ -218,7 +225,7 @@ pub fn send(address: SocketAddr, request: &str) -> Reply {
 }
 
 /// One request with a body.
-pub fn post(address: SocketAddr, path: &str, body: &[u8]) -> Reply {
+pub(crate) fn post(address: SocketAddr, path: &str, body: &[u8]) -> Reply {
     let mut wire = Wire::open(address);
     let length = body.len();
     wire.request(&format!("POST {path} HTTP/1.1\nHost: test\nContent-Length: {length}\nConnection: close\n\n"));

@@ -6,13 +6,13 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 /// A guest of `tests/fixtures`, compiled.
-pub fn guest(name: &str) -> Vec<u8> {
+pub(crate) fn guest(name: &str) -> Vec<u8> {
     fs::read(folder().join(format!("{name}.wasm"))).unwrap_or_else(|e| panic!("guest `{name}`: {e}"))
 }
 
 /// `version02` or `version03` with another version in it, which makes another
 /// component of it.
-pub fn version(name: &str, version: u32) -> Vec<u8> {
+pub(crate) fn version(name: &str, version: u32) -> Vec<u8> {
     const MARKER: &[u8] = b"@v0000000@";
     let mut bytes = guest(name);
     let places: Vec<usize> =
@@ -23,13 +23,13 @@ pub fn version(name: &str, version: u32) -> Vec<u8> {
 }
 
 /// What a guest of this version says at the start and at the end of its answer.
-pub fn marker(version: u32) -> String {
+pub(crate) fn marker(version: u32) -> String {
     format!("@v{version:07}@")
 }
 
 /// A component of `wasi:http/proxy@0.2` whose handler is `body`, and whose core
 /// module also has `fields` (memories, tables, a start function).
-pub fn wat02(fields: &str, body: &str) -> Vec<u8> {
+pub(crate) fn wat02(fields: &str, body: &str) -> Vec<u8> {
     let text = format!(
         r#"(component
           (import "wasi:http/types@0.2.0" (instance $types
@@ -50,12 +50,12 @@ pub fn wat02(fields: &str, body: &str) -> Vec<u8> {
 }
 
 /// The repository.
-pub fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
 /// Where everything that tests compile goes, to be found by the next run.
-pub fn scratch() -> PathBuf {
+pub(crate) fn scratch() -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
     target.unwrap_or_else(|| root().join("target")).join("guests")
 }

@@ -12,16 +12,20 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 /// A site in a folder of its own, not served yet.
-pub struct Site {
+pub(crate) struct Site {
     pub folder: tempfile::TempDir,
     path: PathBuf,
-    args: Vec<String>,
     env: Vec<(String, String)>,
-    cache: Option<PathBuf>,
+    cache: Cache,
+}
+
+enum Cache {
+    Folder(PathBuf),
+    Default,
 }
 
 /// A running server. Dropping it ends it.
-pub struct Server {
+pub(crate) struct Server {
     pub site: Site,
     pub address: SocketAddr,
     pub admin: SocketAddr,
@@ -32,10 +36,10 @@ pub struct Server {
 
 /// What a process has written so far.
 #[derive(Clone, Default)]
-pub struct Lines(Arc<Mutex<Vec<String>>>);
+pub(crate) struct Lines(Arc<Mutex<Vec<String>>>);
 
 impl Lines {
-    pub fn get(&self) -> Vec<String> {
+    pub(crate) fn get(&self) -> Vec<String> {
         self.0.lock().unwrap().clone()
     }
 
@@ -54,14 +58,14 @@ impl Lines {
 
 impl Site {
     /// A site of this `squall.toml`.
-    pub fn toml(config: &str) -> Self {
+    pub(crate) fn toml(config: &str) -> Self {
         let site = Self::empty();
         site.write("squall.toml", config);
         site
     }
 
     /// One component, served as it is.
-    pub fn component(bytes: &[u8]) -> Self {
+    pub(crate) fn component(bytes: &[u8]) -> Self {
         let mut site = Self::empty();
         site.write("app.wasm", bytes);
         site.path = site.folder.path().join("app.wasm");
@@ -69,7 +73,7 @@ impl Site {
     }
 
     /// One handler `app` at `/`, with `handler` among its keys.
-    pub fn handler(bytes: &[u8], handler: &str) -> Self {
+    pub(crate) fn handler(bytes: &[u8], handler: &str) -> Self {
         let site = Self::toml(&format!(
             "[[routes]]\nmount = \"/\"\nhandler = \"app\"\n[handlers.app]\ncomponent = \"app.wasm\"\n{handler}\n"
         ));
@@ -77,83 +81,82 @@ impl Site {
         site
     }
 
-    pub fn empty() -> Self {
+    pub(crate) fn empty() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().to_owned();
         // Shared by all tests: a guest is compiled once.
-        let cache = Some(guests::scratch().join("cache"));
-        Site { folder, path, args: Vec::new(), env: Vec::new(), cache }
+        let cache = Cache::Folder(guests::scratch().join("cache"));
+        Site { folder, path, env: Vec::new(), cache }
     }
 
-    pub fn arg(mut self, arg: &str) -> Self {
-        self.args.push(arg.to_owned());
-        self
-    }
-
-    pub fn env(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
         self.env.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    pub fn cache(mut self, folder: Option<PathBuf>) -> Self {
-        self.cache = folder;
+    pub(crate) fn cache(mut self, folder: PathBuf) -> Self {
+        self.cache = Cache::Folder(folder);
+        self
+    }
+
+    /// Leaves it to squall where the cache is.
+    pub(crate) fn default_cache(mut self) -> Self {
+        self.cache = Cache::Default;
         self
     }
 
     /// Serves something in the folder instead of the folder.
-    pub fn path(mut self, name: &str) -> Self {
+    pub(crate) fn path(mut self, name: &str) -> Self {
         self.path = self.folder.path().join(name);
         self
     }
 
-    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) {
         let path = self.folder.path().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, content).unwrap();
     }
 
     /// The way of saving that most tools have: beside it, then over it.
-    pub fn replace(&self, name: &str, content: impl AsRef<[u8]>) {
+    pub(crate) fn replace(&self, name: &str, content: impl AsRef<[u8]>) {
         let path = self.folder.path().join(name);
         let aside = self.folder.path().join(format!(".{name}.new"));
         fs::write(&aside, content).unwrap();
         fs::rename(aside, path).unwrap();
     }
 
-    pub fn file(&self, name: &str) -> PathBuf {
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// The command that serves it.
-    pub fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_squall"));
         command.arg("serve").arg(&self.path).args(["--listen", "127.0.0.1:0"]);
-        match &self.cache {
-            Some(folder) => command.arg("--cache").arg(folder),
-            None => command.arg("--no-cache"),
-        };
-        command.args(&self.args).envs(self.env.iter().map(|(k, v)| (k, v)));
+        if let Cache::Folder(folder) = &self.cache {
+            command.arg("--cache").arg(folder);
+        }
         command.env_remove("SQUALL_LOG").envs(self.env.iter().map(|(k, v)| (k, v)));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
 
     /// Starts it and waits until it listens.
-    pub fn start(self) -> Server {
+    pub(crate) fn start(self) -> Server {
         let mut command = self.command();
         command.args(["--admin", "127.0.0.1:0", "--log", "json", "--access-log", "json"]);
         Server::spawn(self, command)
     }
 
     /// Runs it to its end, which must come by itself.
-    pub fn run(&self) -> (ExitStatus, String) {
+    pub(crate) fn run(&self) -> (ExitStatus, String) {
         let output = self.command().output().unwrap();
         (output.status, String::from_utf8_lossy(&output.stderr).into_owned())
     }
 }
 
 impl Server {
-    pub fn spawn(site: Site, mut command: Command) -> Self {
+    pub(crate) fn spawn(site: Site, mut command: Command) -> Self {
         // Compiling guests must not count against the start.
         guests::guest("hello02");
         let mut child = command.spawn().unwrap();
@@ -178,51 +181,51 @@ impl Server {
         Server { site, address, admin, child, stderr, stdout }
     }
 
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    pub fn get(&self, path: &str) -> Reply {
+    pub(crate) fn get(&self, path: &str) -> Reply {
         client::get(self.address, path)
     }
 
-    pub fn stderr(&self) -> Vec<String> {
+    pub(crate) fn stderr(&self) -> Vec<String> {
         self.stderr.get()
     }
 
     /// The log lines that came after the address, parsed: every one must be JSON.
-    pub fn log(&self) -> Vec<serde_json::Value> {
+    pub(crate) fn log(&self) -> Vec<serde_json::Value> {
         let lines = self.stderr.get();
         let log = lines.iter().filter(|line| !line.starts_with("squall "));
         log.map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"))).collect()
     }
 
     /// The lines of the access log, parsed.
-    pub fn access(&self) -> Vec<serde_json::Value> {
+    pub(crate) fn access(&self) -> Vec<serde_json::Value> {
         let lines = self.stdout.get();
         lines.iter().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"))).collect()
     }
 
     /// Waits for a log line that contains `text`.
-    pub fn await_log(&self, text: &str) -> String {
+    pub(crate) fn await_log(&self, text: &str) -> String {
         let find = || self.stderr.get().into_iter().find(|line| line.contains(text));
         eventually(SOON, &format!("a log line with `{text}` in {:#?}", self.stderr.get()), || find().is_some());
         find().unwrap()
     }
 
-    pub fn status(&self) -> serde_json::Value {
+    pub(crate) fn status(&self) -> serde_json::Value {
         serde_json::from_slice(&client::get(self.admin, "/status").body).unwrap()
     }
 
     /// The generation of a handler that serves now.
-    pub fn generation(&self, handler: &str) -> u64 {
+    pub(crate) fn generation(&self, handler: &str) -> u64 {
         let status = self.status();
         let handlers = status["handlers"].as_array().unwrap();
         handlers.iter().find(|h| h["name"] == handler).unwrap()["generation"].as_u64().unwrap()
     }
 
     /// All metrics, by name and labels as they are printed.
-    pub fn metrics(&self) -> BTreeMap<String, f64> {
+    pub(crate) fn metrics(&self) -> BTreeMap<String, f64> {
         let text = client::get(self.admin, "/metrics").text();
         let samples = text.lines().filter(|line| !line.starts_with('#'));
         samples
@@ -234,20 +237,20 @@ impl Server {
     }
 
     /// One metric; 0 if it is not there.
-    pub fn metric(&self, name: &str) -> f64 {
+    pub(crate) fn metric(&self, name: &str) -> f64 {
         self.metrics().get(name).copied().unwrap_or(0.0)
     }
 
-    pub fn signal(&self, signal: rustix::process::Signal) {
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
         let pid = rustix::process::Pid::from_raw(self.pid().cast_signed()).unwrap();
         rustix::process::kill_process(pid, signal).unwrap();
     }
 
-    pub fn try_wait(&mut self) -> Option<ExitStatus> {
+    pub(crate) fn try_wait(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().unwrap()
     }
 
-    pub fn wait(&mut self) -> ExitStatus {
+    pub(crate) fn wait(&mut self) -> ExitStatus {
         let mut status = None;
         eventually(SOON * 2, "the end of the server", || {
             status = self.try_wait();
@@ -257,17 +260,17 @@ impl Server {
     }
 
     /// Resident memory in KiB.
-    pub fn memory(&self) -> u64 {
+    pub(crate) fn memory(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
         let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 
-    pub fn descriptors(&self) -> usize {
+    pub(crate) fn descriptors(&self) -> usize {
         fs::read_dir(format!("/proc/{}/fd", self.pid())).unwrap().count()
     }
 
-    pub fn threads(&self) -> usize {
+    pub(crate) fn threads(&self) -> usize {
         fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap().count()
     }
 }
@@ -283,7 +286,7 @@ impl Drop for Server {
 }
 
 /// Runs `squall` with these arguments to its end.
-pub fn squall(args: &[&str], folder: &Path) -> (ExitStatus, String, String) {
+pub(crate) fn squall(args: &[&str], folder: &Path) -> (ExitStatus, String, String) {
     let output =
         Command::new(env!("CARGO_BIN_EXE_squall")).args(args).current_dir(folder).output().unwrap();
     let text = |bytes| String::from_utf8_lossy(bytes).into_owned();

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 /// A listening peer. Its thread ends with the process.
-pub struct Upstream {
+pub(crate) struct Upstream {
     pub address: SocketAddr,
     connections: Arc<AtomicUsize>,
     closed: Arc<AtomicUsize>,
@@ -16,7 +16,7 @@ pub struct Upstream {
 
 impl Upstream {
     /// Calls `serve` for each connection, after its request's head was read.
-    pub fn start(serve: impl Fn(&mut TcpStream, &str) + Send + Sync + 'static) -> Self {
+    pub(crate) fn start(serve: impl Fn(&mut TcpStream, &str) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let upstream = Upstream {
             address: listener.local_addr().unwrap(),
@@ -48,7 +48,7 @@ impl Upstream {
     }
 
     /// Answers every request with this text.
-    pub fn text(text: &'static str) -> Self {
+    pub(crate) fn text(text: &'static str) -> Self {
         Self::start(move |stream, _| {
             let length = text.len();
             let _ = write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{text}");
@@ -56,7 +56,7 @@ impl Upstream {
     }
 
     /// Takes requests and never answers; notices when its client closes.
-    pub fn silent() -> Self {
+    pub(crate) fn silent() -> Self {
         Self::start(|stream, _| {
             let _ = stream.read(&mut [0]);
         })
@@ -64,7 +64,7 @@ impl Upstream {
 
     /// Sends a head and a piece of a body, and then nothing; notices when its client
     /// closes.
-    pub fn endless() -> Self {
+    pub(crate) fn endless() -> Self {
         Self::start(|stream, _| {
             let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\nsome");
             let _ = stream.read(&mut [0]);
@@ -72,23 +72,23 @@ impl Upstream {
     }
 
     /// Answers after `delay`.
-    pub fn slow(delay: Duration) -> Self {
+    pub(crate) fn slow(delay: Duration) -> Self {
         Self::start(move |stream, _| {
             thread::sleep(delay);
             let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\nconnection: close\r\n\r\nslow");
         })
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    pub fn connections(&self) -> usize {
+    pub(crate) fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }
 
     /// Connections that came to their end.
-    pub fn closed(&self) -> usize {
+    pub(crate) fn closed(&self) -> usize {
         self.closed.load(Ordering::SeqCst)
     }
 }

@@ -1,0 +1,483 @@
+//! Rows C: what a client can do wrong.
+
+use crate::support::client::{self, Wire};
+use crate::support::guests::guest;
+use crate::support::h2;
+use crate::support::server::{Server, Site};
+use crate::support::{SOON, eventually};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+/// A site of one handler with these lines below `[server.limits]` and
+/// `[handlers.app.limits]`.
+fn serve(server: &str, handler: &str) -> Server {
+    let site = Site::toml(&format!(
+        "[server.limits]\n{server}\n\
+         [[routes]]\nmount = \"/\"\nhandler = \"app\"\n\
+         [handlers.app]\ncomponent = \"app.wasm\"\n\
+         [handlers.app.limits]\n{handler}\n"
+    ));
+    site.write("app.wasm", guest("faults03"));
+    site.start()
+}
+
+fn closed(server: &Server, reason: &str) -> f64 {
+    server.metric(&format!("squall_connections_closed_total{{reason=\"{reason}\"}}"))
+}
+
+#[test]
+fn c1_a_client_that_says_nothing_is_closed() {
+    let server = serve("first_byte = \"300ms\"", "");
+    let mut silent: Vec<Wire> = (0..50).map(|_| Wire::open(server.address)).collect();
+    for wire in &mut silent {
+        assert!(wire.closes_within(Duration::from_secs(10)));
+    }
+    assert_eq!(closed(&server, "first_byte"), 50.0);
+    assert_eq!(server.get("/").status, 200);
+}
+
+#[test]
+fn c2_a_head_that_drips_is_closed_by_its_total_time() {
+    let server = serve("head_time = \"500ms\"", "");
+    let mut wire = Wire::open(server.address);
+    let began = Instant::now();
+    for byte in b"GET / HTTP/1.1\r\nHost: test\r\nX-Slow: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" {
+        if wire.try_send([*byte]).is_err() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(40));
+        if began.elapsed() > Duration::from_secs(3) {
+            break;
+        }
+    }
+    assert!(wire.closes_within(Duration::from_secs(5)));
+    assert_eq!(closed(&server, "head_time"), 1.0);
+    assert_eq!(server.get("/").status, 200);
+}
+
+#[test]
+fn c2_a_second_head_that_drips_is_closed_too() {
+    let server = serve("head_time = \"500ms\"", "");
+    let mut wire = Wire::open(server.address);
+    wire.request("GET / HTTP/1.1\nHost: test\n\n");
+    assert_eq!(wire.reply().status, 200);
+    wire.send("GET / HT");
+    assert!(wire.closes_within(Duration::from_secs(5)));
+    assert_eq!(closed(&server, "head_time"), 1.0);
+}
+
+#[test]
+fn c2_a_preface_that_drips_is_closed() {
+    let server = serve("head_time = \"500ms\"", "");
+    let mut wire = Wire::open(server.address);
+    for byte in &h2::PREFACE[..10] {
+        if wire.try_send([*byte]).is_err() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert!(wire.closes_within(Duration::from_secs(5)));
+    assert_eq!(closed(&server, "head_time"), 1.0);
+}
+
+#[test]
+fn c3_a_body_that_stops_is_a_408() {
+    let server = serve("", "body_gap = \"300ms\"");
+    let mut wire = Wire::open(server.address);
+    wire.request("POST /count HTTP/1.1\nHost: test\nContent-Length: 100\n\n");
+    wire.send("some");
+    let reply = wire.reply();
+    assert_eq!(reply.status, 408);
+    assert_eq!(reply.header("connection"), Some("close"));
+    assert!(wire.closes_within(Duration::from_secs(5)));
+    assert_eq!(server.metric("squall_faults_total{handler=\"app\",kind=\"body_timeout\"}"), 1.0);
+}
+
+#[test]
+fn c3_a_body_that_drips_for_ever_is_a_408() {
+    let server = serve("", "body_time = \"600ms\"");
+    let mut wire = Wire::open(server.address);
+    wire.request("POST /count HTTP/1.1\nHost: test\nTransfer-Encoding: chunked\n\n");
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(5) && wire.try_send("1\r\nx\r\n").is_ok() {
+        std::thread::sleep(Duration::from_millis(50));
+        if server.metric("squall_faults_total{handler=\"app\",kind=\"body_timeout\"}") == 1.0 {
+            break;
+        }
+    }
+    assert_eq!(wire.reply().status, 408);
+}
+
+#[test]
+fn c3_a_slow_guest_is_not_the_clients_fault() {
+    // Nobody reads for longer than the gap: the client has sent all it could.
+    let server = serve("", "body_gap = \"200ms\"\nbody_size = \"8 MiB\"");
+    let mut wire = Wire::open(server.address);
+    let size = 4 << 20;
+    wire.request(&format!("POST /sleep-ms?600 HTTP/1.1\nHost: test\nContent-Length: {size}\n\n"));
+    let _ = wire.try_send(vec![0; 64 << 10]);
+    assert_eq!(wire.reply().text(), "slept");
+}
+
+#[test]
+fn c4_a_client_that_reads_nothing_is_closed_and_costs_nothing() {
+    let server = serve("write_gap = \"700ms\"", "response_size = \"1 GiB\"");
+    let before = server.memory();
+    let mut wires: Vec<Wire> = (0..30)
+        .map(|_| {
+            let stream = small_window(&server);
+            let mut wire = Wire::of(stream);
+            wire.request("GET /bytes?52428800 HTTP/1.1\nHost: test\n\n");
+            wire
+        })
+        .collect();
+    std::thread::sleep(Duration::from_millis(300));
+    let grown = server.memory().saturating_sub(before);
+    assert!(grown < 64 << 10, "{grown} KiB for 30 clients that take nothing of 50 MiB each");
+    eventually(SOON, "closing them", || closed(&server, "write_gap") == 30.0);
+    assert_eq!(server.metric("squall_in_flight{handler=\"app\"}"), 0.0);
+    assert!(!wires.pop().unwrap().reply().complete);
+}
+
+fn small_window(server: &Server) -> TcpStream {
+    let socket = rustix::net::socket(
+        rustix::net::AddressFamily::INET,
+        rustix::net::SocketType::STREAM,
+        None,
+    )
+    .unwrap();
+    rustix::net::sockopt::set_socket_recv_buffer_size(&socket, 1024).unwrap();
+    rustix::net::connect(&socket, &server.address).unwrap();
+    TcpStream::from(socket)
+}
+
+#[test]
+fn c5_an_idle_connection_is_closed_later_than_a_head_would_be() {
+    let server = serve("head_time = \"300ms\"\nkeep_alive = \"1s\"", "");
+    let mut wire = Wire::open(server.address);
+    wire.request("GET / HTTP/1.1\nHost: test\n\n");
+    assert_eq!(wire.reply().status, 200);
+    std::thread::sleep(Duration::from_millis(600));
+    wire.request("GET / HTTP/1.1\nHost: test\n\n");
+    assert_eq!(wire.reply().status, 200, "idle is not a slow head");
+    assert!(wire.closes_within(Duration::from_secs(5)));
+    assert_eq!(closed(&server, "keep_alive"), 1.0);
+}
+
+#[test]
+fn c5_a_connection_is_recycled_after_so_many_requests() {
+    let server = serve("connection_requests = 10", "");
+    let mut wire = Wire::open(server.address);
+    for i in 1..=10 {
+        wire.request("GET / HTTP/1.1\nHost: test\n\n");
+        let reply = wire.reply();
+        assert_eq!(reply.status, 200);
+        assert_eq!(reply.header("connection") == Some("close"), i == 10, "request {i}");
+    }
+    assert!(wire.closes_within(Duration::from_secs(5)));
+}
+
+#[test]
+fn c6_heads_are_bounded() {
+    let server = serve("", "");
+    let many: String = (0..101).map(|i| format!("X-{i}: v\n")).collect();
+    let reply = client::send(server.address, &format!("GET / HTTP/1.1\nHost: test\n{many}\n"));
+    assert_eq!(reply.status, 431);
+    let big = format!("GET / HTTP/1.1\nHost: test\nX-Big: {}\n\n", "x".repeat(33 << 10));
+    assert_eq!(client::send(server.address, &big).status, 431);
+    let mut wire = Wire::open(server.address);
+    wire.request(&format!("GET /{} HTTP/1.1\nHost: test\n\n", "x".repeat(9 << 10)));
+    assert_eq!(wire.reply().status, 414);
+    assert!(wire.closes_within(Duration::from_secs(5)));
+    let fine: String = (0..90).map(|i| format!("X-{i}: v\n")).collect();
+    assert_eq!(client::send(server.address, &format!("GET / HTTP/1.1\nHost: test\n{fine}\n")).status, 200);
+}
+
+#[test]
+fn c7_bodies_are_bounded() {
+    let server = serve("", "body_size = \"1000 B\"");
+    let calls = || server.metric("squall_requests_total{handler=\"app\",status=\"200\"}");
+    let mut wire = Wire::open(server.address);
+    wire.request("POST /count HTTP/1.1\nHost: test\nContent-Length: 1001\n\n");
+    let reply = wire.reply();
+    assert_eq!((reply.status, calls()), (413, 0.0), "refused before it was read");
+    // Over the limit without saying so.
+    let mut wire = Wire::open(server.address);
+    wire.request("POST /count HTTP/1.1\nHost: test\nTransfer-Encoding: chunked\n\n");
+    wire.send(format!("3e8\r\n{}\r\n", "x".repeat(1000)));
+    let _ = wire.try_send("1\r\nx\r\n0\r\n\r\n");
+    assert_eq!(wire.reply().status, 413);
+    // Exactly the limit.
+    assert_eq!(client::post(server.address, "/count", &[b'x'; 1000]).text(), "1000 whole");
+    // A client that asks first is not told to go on.
+    let mut wire = Wire::open(server.address);
+    wire.request("POST /count HTTP/1.1\nHost: test\nContent-Length: 1001\nExpect: 100-continue\n\n");
+    assert_eq!(wire.one_reply("POST").unwrap().status, 413);
+    let mut wire = Wire::open(server.address);
+    wire.request("POST /count HTTP/1.1\nHost: test\nContent-Length: 4\nExpect: 100-continue\n\n");
+    assert_eq!(wire.one_reply("POST").unwrap().status, 100);
+    wire.send("body");
+    assert_eq!(wire.reply().text(), "4 whole");
+    assert_eq!(server.metric("squall_faults_total{handler=\"app\",kind=\"body_too_large\"}"), 3.0);
+}
+
+#[test]
+fn c9_two_lengths_are_one_request_and_the_connection_ends() {
+    let server = serve("", "");
+    for lines in ["Content-Length: 6\nTransfer-Encoding: chunked", "Transfer-Encoding: chunked\nContent-Length: 6"] {
+        let mut wire = Wire::open(server.address);
+        wire.request(&format!("POST /request HTTP/1.1\nHost: test\n{lines}\n\n0\n\nGET /second HTTP/1.1\nHost: test\n\n"));
+        let first = wire.reply();
+        assert_eq!(first.status, 200);
+        assert!(!first.text().contains("content-length"), "hidden from the guest: {}", first.text());
+        let rest = wire.until_closed();
+        assert!(rest.is_empty(), "a second request was answered: {}", String::from_utf8_lossy(&rest));
+    }
+}
+
+#[test]
+fn c10_false_framing_is_refused() {
+    let server = serve("", "");
+    let cases = [
+        "Content-Length: 5\nContent-Length: 6",
+        "Content-Length: +5",
+        "Content-Length: 0x5",
+        "Content-Length: -1",
+        "Content-Length: 18446744073709551616",
+        "Content-Length: 5, 6",
+        "Transfer-Encoding: xchunked",
+        "Transfer-Encoding: chunked, identity",
+    ];
+    for lines in cases {
+        let mut wire = Wire::open(server.address);
+        wire.request(&format!("POST /count HTTP/1.1\nHost: test\n{lines}\n\n"));
+        assert_eq!(wire.reply().status, 400, "{lines}");
+        assert!(wire.closes_within(Duration::from_secs(5)), "{lines}");
+    }
+    let mut wire = Wire::open(server.address);
+    wire.request("POST /count HTTP/1.0\nHost: test\nTransfer-Encoding: chunked\n\n0\n\n");
+    assert_eq!(wire.reply().status, 400);
+    // Equal lengths are one length (RFC 9110 section 8.6).
+    let reply = client::send(
+        server.address,
+        "POST /count HTTP/1.1\nHost: test\nContent-Length: 2\nContent-Length: 2\nConnection: close\n\nok",
+    );
+    assert_eq!(reply.text(), "2 whole");
+}
+
+/// What hyper makes of bytes that are not quite HTTP, pinned: an upgrade that reads
+/// one of them in another way must be looked at.
+#[test]
+fn c11_odd_bytes_have_a_pinned_reading() {
+    let server = serve("", "");
+    let cases: [(&str, &[u8], Option<u16>); 12] = [
+        ("bare LF", b"GET / HTTP/1.1\nHost: test\n\n", Some(200)),
+        ("obs-fold", b"GET / HTTP/1.1\r\nHost: test\r\nX-A: a\r\n b\r\n\r\n", Some(400)),
+        ("space before colon", b"GET / HTTP/1.1\r\nHost : test\r\n\r\n", Some(400)),
+        ("NUL in a value", b"GET / HTTP/1.1\r\nHost: test\r\nX-A: a\0b\r\n\r\n", Some(400)),
+        ("CR alone", b"GET / HTTP/1.1\r\nHost: test\rX-A: a\r\n\r\n", Some(400)),
+        ("leading newlines", b"\r\n\r\nGET / HTTP/1.1\r\nHost: test\r\n\r\n", Some(200)),
+        ("0x80 in a name", b"GET / HTTP/1.1\r\nHost: test\r\nX-\x80: a\r\n\r\n", Some(400)),
+        ("no version", b"GET /\r\nHost: test\r\n\r\n", Some(400)),
+        ("bad version", b"GET / HTTP/3.0\r\nHost: test\r\n\r\n", Some(400)),
+        ("two spaces", b"GET  / HTTP/1.1\r\nHost: test\r\n\r\n", Some(400)),
+        (
+            "LF ends a chunk",
+            b"POST /count HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n2\nok\n0\n\n",
+            Some(400),
+        ),
+        (
+            "chunk size overflow",
+            b"POST /count HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\nok\r\n",
+            Some(400),
+        ),
+    ];
+    let mut read = Vec::new();
+    for (name, bytes, expected) in cases {
+        let mut wire = Wire::open(server.address);
+        wire.send(bytes);
+        let status = wire.reply_to("GET").map(|reply| reply.status);
+        if status != expected {
+            read.push(format!("{name}: {status:?} instead of {expected:?}"));
+        }
+    }
+    assert!(read.is_empty(), "{read:#?}");
+    assert_eq!(server.get("/").status, 200);
+}
+
+#[test]
+fn c13_a_request_has_exactly_one_host() {
+    let server = serve("", "");
+    let bad = [
+        "GET / HTTP/1.1\n\n",
+        "GET / HTTP/1.1\nHost: a\nHost: b\n\n",
+        "GET / HTTP/1.1\nHost: a\nHost: a\n\n",
+        "GET / HTTP/1.1\nHost:\n\n",
+        "GET / HTTP/1.1\nHost: a@b\n\n",
+        "GET / HTTP/1.1\nHost: a:port\n\n",
+        "GET / HTTP/1.1\nHost: a:99999\n\n",
+        "GET / HTTP/1.1\nHost: a b\n\n",
+        "GET http://other/ HTTP/1.1\nHost: test\n\n",
+    ];
+    for request in bad {
+        let mut wire = Wire::open(server.address);
+        wire.request(request);
+        assert_eq!(wire.reply().status, 400, "{request}");
+        assert!(wire.closes_within(Duration::from_secs(5)), "{request}");
+    }
+    let good = [
+        "GET / HTTP/1.0\n\n",
+        "GET / HTTP/1.1\nHost: test\nConnection: close\n\n",
+        "GET / HTTP/1.1\nHost: test:8080\nConnection: close\n\n",
+        "GET / HTTP/1.1\nHost: [::1]:8080\nConnection: close\n\n",
+        "GET http://test/ HTTP/1.1\nHost: test\nConnection: close\n\n",
+    ];
+    for request in good {
+        assert_eq!(client::send(server.address, request).status, 200, "{request}");
+    }
+}
+
+#[test]
+fn c24_a_storm_of_resets_leaves_nothing_behind() {
+    let server = serve("", "");
+    server.get("/");
+    let (descriptors, lines) = (server.descriptors(), server.stderr().len());
+    for i in 0..3000 {
+        let mut wire = Wire::open(server.address);
+        if i % 2 == 0 {
+            let _ = wire.try_send("GET / HTTP/1.1\r\nHost: test\r\n\r\n");
+        }
+        wire.reset();
+    }
+    eventually(SOON, "giving back", || {
+        server.metric("squall_connections") == 0.0 && server.descriptors() <= descriptors + 2
+    });
+    assert_eq!(server.get("/").status, 200);
+    assert!(server.stderr().len() < lines + 20, "nothing is logged per socket: {:?}", server.stderr());
+}
+
+#[test]
+fn c25_connections_are_bounded() {
+    let server = serve("connections = 4", "");
+    let mut held: Vec<Wire> = (0..4)
+        .map(|_| {
+            let mut wire = Wire::open(server.address);
+            wire.request("GET / HTTP/1.1\nHost: test\n\n");
+            assert_eq!(wire.reply().status, 200);
+            wire
+        })
+        .collect();
+    let mut fifth = Wire::open(server.address);
+    fifth.request("GET / HTTP/1.1\nHost: test\n\n");
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(server.metric("squall_connections"), 4.0);
+    drop(held.pop());
+    assert_eq!(fifth.reply().status, 200, "it waited in the backlog");
+}
+
+#[test]
+fn c31_every_spelling_of_a_path_takes_the_same_route() {
+    let site = Site::toml(
+        "[[routes]]\npath = \"/admin\"\nstatus = 403\n\
+         [[routes]]\nmount = \"/admin/secret\"\nstatus = 403\n\
+         [[routes]]\nmount = \"/\"\nhandler = \"app\"\n\
+         [handlers.app]\ncomponent = \"app.wasm\"\n",
+    );
+    site.write("app.wasm", guest("faults03"));
+    let server = site.start();
+    for path in [
+        "/admin",
+        "//admin",
+        "/./admin",
+        "/x/../admin",
+        "/%61dmin",
+        "/x/%2e%2e/admin",
+        "/admin/secret/",
+        "/admin//secret/x",
+        "/admin/%73ecret/x",
+        "/admin/secret/x/../y",
+    ] {
+        assert_eq!(server.get(path).status, 403, "{path}");
+    }
+    // What is another path is another path, and the guest sees what was matched.
+    for (path, seen) in [
+        ("/request/../request", "path=/request"),
+        ("/requ%65st?a=%2e", "path=/request?a=%2e"),
+        ("//request", "path=/request"),
+    ] {
+        let text = server.get(path).text();
+        assert!(text.contains(&format!("{seen}\n")), "{path}: {text}");
+    }
+    assert_eq!(server.get("/ADMIN").status, 200, "paths have case");
+    for path in ["/%zz", "/%", "/a%00b"] {
+        assert_eq!(server.get(path).status, 400, "{path}");
+    }
+}
+
+#[test]
+fn c32_a_client_cannot_say_what_only_the_host_may() {
+    let site = Site::toml(
+        "[[routes]]\nmount = \"/api\"\nhandler = \"app\"\n\
+         [[routes]]\npath = \"/api/users/{id}/{*rest}\"\nhandler = \"app\"\n\
+         [[routes]]\npath = \"/request\"\nhandler = \"app\"\n\
+         [handlers.app]\ncomponent = \"app.wasm\"\n",
+    );
+    site.write("app.wasm", guest("faults03"));
+    let server = site.start();
+    let forged = "Squall-Base-Path: /forged\nsquall-path-id: forged\nSquall_Path_Id: forged\n\
+                  Squall-Request-Id: forged\nX-Forwarded-For: 6.6.6.6\nX_Forwarded_For: 6.6.6.6\n\
+                  X-Forwarded-Proto: https\nForwarded: for=6.6.6.6\nX-Real-IP: 6.6.6.6\n\
+                  X-Mine: kept\nConnection: close, X-Hop\nX-Hop: dropped\nKeep-Alive: timeout=5\nUpgrade: h2c\n";
+    let text = client::send(server.address, &format!("GET /request HTTP/1.1\nHost: test\n{forged}\n")).text();
+    assert!(!text.contains("forged") && !text.contains("6.6.6.6"), "{text}");
+    assert!(text.contains("x-mine: kept"), "{text}");
+    for gone in ["x-hop", "keep-alive", "upgrade", "connection", "x-forwarded-proto"] {
+        assert!(!text.contains(gone), "`{gone}` in {text}");
+    }
+    assert!(text.contains("x-forwarded-for: 127.0.0.1"), "{text}");
+    assert!(text.contains("squall-request-id: "), "{text}");
+}
+
+#[test]
+fn c32_forwarded_fields_are_believed_from_trusted_peers() {
+    let site = Site::toml(
+        "[server]\ntrusted_proxies = [\"127.0.0.0/8\"]\n\
+         [[routes]]\nmount = \"/\"\nhandler = \"app\"\n[handlers.app]\ncomponent = \"app.wasm\"\n",
+    );
+    site.write("app.wasm", guest("faults03"));
+    let server = site.start();
+    let request = "GET /request HTTP/1.1\nHost: test\nX-Forwarded-For: 8.8.8.8\nX-Forwarded-Proto: https\nConnection: close\n\n";
+    let text = client::send(server.address, request).text();
+    assert!(text.contains("x-forwarded-for: 8.8.8.8\n"), "{text}");
+    assert!(text.contains("x-forwarded-for: 127.0.0.1"), "{text}");
+    assert!(text.contains("x-forwarded-proto: https"), "{text}");
+}
+
+#[test]
+fn c26_a_flood_is_answered_at_once() {
+    let server = serve("", "instances = 1\ninstance_concurrency = 1\nqueue = 1");
+    let address = server.address;
+    let running: Vec<_> =
+        (0..2).map(|_| std::thread::spawn(move || client::get(address, "/sleep-ms?1500").status)).collect();
+    eventually(SOON, "filling up", || server.metric("squall_queue{handler=\"app\"}") == 1.0);
+    for _ in 0..200 {
+        let reply = server.get("/");
+        assert_eq!((reply.status, reply.header("retry-after")), (503, Some("1")));
+    }
+    assert!(running.into_iter().all(|call| call.join().unwrap() == 200));
+    assert_eq!(server.metric("squall_faults_total{handler=\"app\",kind=\"queue_full\"}"), 200.0);
+}
+
+#[test]
+fn pipelined_requests_are_answered_in_order() {
+    let server = serve("", "");
+    let mut wire = Wire::open(server.address);
+    let mut all = String::new();
+    for i in 0..50 {
+        all.push_str(&format!("GET /sleep-ms?{} HTTP/1.1\r\nHost: test\r\n\r\n", (50 - i) % 3));
+    }
+    wire.send(all);
+    for _ in 0..50 {
+        assert_eq!(wire.reply().text(), "slept");
+    }
+}

@@ -1,0 +1,155 @@
+//! The commands, and the words of what they refuse.
+
+use crate::support::guests::{guest, root};
+use crate::support::server::{Site, squall};
+use std::fs;
+use std::path::Path;
+
+#[test]
+fn the_address_is_the_first_line_whatever_the_log_says() {
+    for filter in ["trace", "info", "off"] {
+        let server = Site::component(&guest("hello03")).env("SQUALL_LOG", filter).start();
+        let first = &server.stderr()[0];
+        assert_eq!(*first, format!("squall listening on http://{}", server.address), "{filter}");
+    }
+}
+
+#[test]
+fn check_says_what_serve_would_refuse_and_what_is_granted() {
+    let site = Site::toml(
+        "[[routes]]\nmount = \"/\"\nhandler = \"app\"\n[[routes]]\nmount = \"/b\"\nhandler = \"b\"\n\
+         [handlers.app]\ncomponent = \"app.wasm\"\noutbound = [\"https://api.example.com\"]\n\
+         [handlers.b]\ncomponent = \"b.wasm\"\n",
+    );
+    site.write("app.wasm", guest("faults03"));
+    site.write("b.wasm", guest("faults02"));
+    let (status, stdout, stderr) = squall(&["check", "."], site.folder.path());
+    assert!(status.success(), "{stdout}{stderr}");
+    let line = |handler: &str, interface: &str| {
+        let part = stdout.split("handler ").find(|part| part.starts_with(handler)).unwrap();
+        part.lines().find(|line| line.contains(interface)).unwrap_or_else(|| panic!("{interface} in {part}")).to_owned()
+    };
+    assert!(stdout.contains("world wasi:http/service@0.3, isolation shared"), "{stdout}");
+    assert!(stdout.contains("world wasi:http/proxy@0.2, isolation request"), "{stdout}");
+    assert!(line("app", "wasi:http/client@").ends_with("granted"));
+    assert!(line("b", "wasi:http/outgoing-handler@").contains("denied; to grant it: outbound = ["));
+    assert!(line("b", "wasi:io/streams@").ends_with("always"));
+    // A refusal.
+    site.write("b.wasm", wat::parse_str("(module)").unwrap());
+    let (status, stdout, stderr) = squall(&["check", "squall.toml"], site.folder.path());
+    assert_eq!(status.code(), Some(64));
+    assert!(stderr.contains("handler `b`") && stderr.contains("this is a core module"), "{stderr}");
+    assert!(stdout.contains("not loaded"), "{stdout}");
+}
+
+#[test]
+fn limits_prints_the_table_in_force() {
+    let (status, stdout, _) = squall(&["limits"], Path::new("."));
+    assert!(status.success());
+    for row in ["first_byte", "in_flight", "cpu", "outbound_connect", "log_line"] {
+        assert!(stdout.lines().any(|line| line.starts_with(row)), "{row} in {stdout}");
+    }
+    let site = Site::handler(&guest("hello03"), "limits = { cpu = \"2s\" }");
+    let (_, stdout, _) = squall(&["limits", "."], site.folder.path());
+    let cpu = stdout.lines().find(|line| line.starts_with("cpu ")).unwrap();
+    assert!(cpu.contains("2s (default 250ms)"), "{cpu}");
+}
+
+#[test]
+fn every_limit_of_the_table_can_be_set() {
+    let (_, stdout, _) = squall(&["limits"], Path::new("."));
+    let (server, handler) = stdout.split_once("[handler]").unwrap();
+    let settings = |table: &str| -> String {
+        let rows = table.lines().filter(|line| line.contains("  ") && !line.starts_with('['));
+        rows.map(|row| {
+            let name = row.split_whitespace().next().unwrap();
+            let value = row[name.len()..].trim_start().split("  ").next().unwrap();
+            let number = value.chars().all(|c| c.is_ascii_digit());
+            if number { format!("{name} = {value}\n") } else { format!("{name} = \"{value}\"\n") }
+        })
+        .collect()
+    };
+    let config = format!(
+        "[server.limits]\n{}\n[limits]\n{}\n[[routes]]\nmount = \"/\"\nstatus = 200\n",
+        settings(server),
+        settings(handler)
+    );
+    let site = Site::toml(&config);
+    let (status, stdout, stderr) = squall(&["limits", "."], site.folder.path());
+    assert!(status.success(), "{stderr}\n{config}");
+    assert!(!stdout.contains("(default"), "printed as it is read: {stdout}");
+}
+
+#[test]
+fn a_config_is_refused_with_file_and_line() {
+    let cases = [
+        ("[[routes]]\nmount = \"/\"\nhandler = \"x\"\n", "squall.toml:3:1: there is no handler `x`"),
+        ("[[routes]]\nmount = \"/\"\n", "squall.toml:1:1: a route leads to exactly one of"),
+        ("[[routes]]\npath = \"/{\"\nstatus = 200\n", "squall.toml:2:1: path `/{`"),
+        ("[server]\nlisten = \"nowhere\"\n[[routes]]\nmount = \"/\"\nstatus = 200\n", "squall.toml:2:1: `nowhere` is not an address"),
+        ("[limits]\nhead_time = \"1s\"\n", "`head_time` is a limit of the server"),
+        ("[server.limits]\ncpu = \"1s\"\n", "`cpu` is a limit of handlers"),
+        ("[limits]\ncpu = \"fast\"\n", "expected a time such as"),
+        ("[limits]\nmemory = \"9 GiB\"\n", "above the server's `memory_ceiling`"),
+        ("[handlers.a]\ncomponent = \"a.wasm\"\noutbound = [\"api.example.com\"]\n", "squall.toml:3:1: "),
+        ("[handlers.\"a b\"]\ncomponent = \"a.wasm\"\n", "`a b` is not a name for a handler"),
+        ("", "there is no route"),
+    ];
+    for (config, words) in cases {
+        let site = Site::toml(config);
+        for command in ["check", "serve"] {
+            let mut args = vec![command, "squall.toml"];
+            if command == "serve" {
+                args.extend(["--listen", "127.0.0.1:0"]);
+            }
+            let (status, _, stderr) = squall(&args, site.folder.path());
+            assert_eq!(status.code(), Some(64), "{config}: {stderr}");
+            assert!(stderr.contains(words), "wanted {words:?} for {config:?}, got {stderr}");
+            assert!(stderr.starts_with("error: "), "{stderr}");
+        }
+    }
+}
+
+#[test]
+fn paths_that_are_no_site_are_refused_in_plain_words() {
+    let site = Site::empty();
+    site.write("note.txt", "x");
+    let cases = [("none", "cannot open `none`"), (".", "holds neither a `squall.toml` nor a `.wasm` file"), ("note.txt", "is none of")];
+    for (path, words) in cases {
+        let (status, _, stderr) = squall(&["serve", path], site.folder.path());
+        assert_eq!(status.code(), Some(64));
+        assert!(stderr.contains(words), "{stderr}");
+    }
+    let (status, _, _) = squall(&["no-such-command"], site.folder.path());
+    assert_eq!(status.code(), Some(64));
+    let (status, stdout, _) = squall(&["--help"], site.folder.path());
+    assert!(status.success() && stdout.contains("serve"));
+}
+
+#[test]
+fn build_compiles_a_crate_and_serve_serves_it() {
+    let site = Site::empty();
+    // A copy, so that the repository's own plugin stays as it is.
+    let source = root().join("tests/fixtures");
+    site.write(
+        "plugin/Cargo.toml",
+        "[package]\nname = \"tiny\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[lib]\ncrate-type = [\"cdylib\"]\n\
+         [dependencies]\nwasip2 = \"2\"\n[workspace]\n",
+    );
+    site.write("plugin/src/lib.rs", fs::read(source.join("guests/hello02.rs")).unwrap());
+    fs::copy(source.join("Cargo.lock"), site.file("plugin/Cargo.lock")).unwrap();
+    let (status, _, stderr) = squall(&["serve", "plugin"], site.folder.path());
+    assert_eq!(status.code(), Some(64));
+    assert!(stderr.contains("add `--build`"), "{stderr}");
+    let (status, _, stderr) = squall(&["build", "plugin"], site.folder.path());
+    assert!(status.success(), "{stderr}");
+    assert!(site.file("plugin/tiny.wasm").exists(), "{stderr}");
+    let server = site.path("plugin").start();
+    assert_eq!(server.get("/").text(), "Hello, World!\n");
+    // Breaking the source breaks nothing that serves.
+    server.site.write("plugin/src/lib.rs", "this is not Rust");
+    let (status, _, stderr) = squall(&["build", "plugin"], server.site.folder.path());
+    assert_eq!(status.code(), Some(64));
+    assert!(stderr.contains("does not compile"), "{stderr}");
+    assert_eq!(server.get("/").text(), "Hello, World!\n");
+}

@@ -1,0 +1,263 @@
+//! What is served: routes, hosts, captures, both protocols, both worlds.
+
+use crate::support::client::{self, Wire};
+use crate::support::guests::guest;
+use crate::support::h2::{self, H2};
+use crate::support::server::{Server, Site};
+use crate::support::{SOON, eventually};
+use std::time::Duration;
+
+#[test]
+fn one_component_is_served_at_the_root() {
+    for world in ["hello02", "hello03"] {
+        let server = Site::component(&guest(world)).start();
+        for path in ["/", "/any/path?x=1"] {
+            let reply = server.get(path);
+            assert_eq!((reply.status, reply.text().as_str()), (200, "Hello, World!\n"), "{world}");
+            assert_eq!(reply.header("content-type"), Some("text/plain"));
+        }
+    }
+}
+
+#[test]
+fn a_folder_of_components_is_served_by_their_names() {
+    let site = Site::empty();
+    site.write("one.wasm", guest("hello02"));
+    site.write("two.wasm", guest("faults03"));
+    site.write("notes.txt", "not a component");
+    let server = site.start();
+    assert_eq!(server.get("/one/").text(), "Hello, World!\n");
+    assert_eq!(server.get("/one").text(), "Hello, World!\n");
+    assert_eq!(server.get("/two/x").text(), "ok");
+    assert_eq!(server.get("/").status, 404);
+    assert_eq!(server.get("/three/").status, 404);
+}
+
+fn routed() -> Server {
+    let site = Site::toml(
+        r#"
+        [handlers.app]
+        component = "app.wasm"
+        [[routes]]
+        path = "/users/{id}"
+        methods = ["GET", "PUT"]
+        handler = "app"
+        [[routes]]
+        path = "/files/{*rest}"
+        handler = "app"
+        [[routes]]
+        mount = "/request"
+        handler = "app"
+        [[routes]]
+        path = "/old/{id}"
+        redirect = "/users/{id}?from=old"
+        [[routes]]
+        path = "/gone"
+        status = 410
+        [[routes]]
+        host = "admin.example.com"
+        mount = "/"
+        status = 403
+        [[routes]]
+        host = "*.example.com"
+        path = "/who"
+        redirect = "https://example.com/"
+        status = 302
+        "#,
+    );
+    site.write("app.wasm", guest("faults03"));
+    site.start()
+}
+
+fn with_host(server: &Server, host: &str, path: &str) -> client::Reply {
+    client::send(server.address, &format!("GET {path} HTTP/1.1\nHost: {host}\nConnection: close\n\n"))
+}
+
+#[test]
+fn routes_lead_by_host_method_and_path() {
+    let server = routed();
+    assert_eq!(server.get("/users/7").status, 200);
+    let reply = client::send(server.address, "DELETE /users/7 HTTP/1.1\nHost: test\nConnection: close\n\n");
+    assert_eq!((reply.status, reply.header("allow")), (405, Some("GET, PUT, HEAD")));
+    let reply = client::send(server.address, "BREW /users/7 HTTP/1.1\nHost: test\nConnection: close\n\n");
+    assert_eq!(reply.status, 405, "an unknown method is judged by the route");
+    let reply = client::send(server.address, "BREW /files/x HTTP/1.1\nHost: test\nConnection: close\n\n");
+    assert_eq!(reply.status, 200, "a route without methods takes all");
+    let reply = server.get("/old/7");
+    assert_eq!((reply.status, reply.header("location")), (308, Some("/users/7?from=old")));
+    assert_eq!(server.get("/gone").status, 410);
+    assert_eq!(server.get("/nowhere").status, 404);
+    assert_eq!(with_host(&server, "admin.example.com", "/users/7").status, 403);
+    assert_eq!(with_host(&server, "ADMIN.example.com:8080", "/users/7").status, 403);
+    let reply = with_host(&server, "www.example.com", "/who");
+    assert_eq!((reply.status, reply.header("location")), (302, Some("https://example.com/")));
+    assert_eq!(with_host(&server, "www.example.com", "/users/7").status, 200);
+    assert_eq!(with_host(&server, "example.com", "/who").status, 404);
+}
+
+#[test]
+fn a_handler_learns_captures_and_base_path() {
+    let site = Site::toml(
+        "[[routes]]\npath = \"/u/{id}/{*rest}\"\nhandler = \"app\"\n\
+         [[routes]]\nmount = \"/base/path\"\nhandler = \"app\"\n\
+         [handlers.app]\ncomponent = \"app.wasm\"\n",
+    );
+    // A handler that describes its request whatever the path: `/request` is part of
+    // the mount here.
+    site.write("app.wasm", guest("faults03"));
+    let server = site.start();
+    assert_eq!(server.get("/base/path/request").text(), "ok", "the path is not stripped");
+    drop(server);
+    let site = Site::toml(
+        "[[routes]]\nmount = \"/request\"\nhandler = \"app\"\n\
+         [handlers.app]\ncomponent = \"app.wasm\"\n",
+    );
+    site.write("app.wasm", guest("faults03"));
+    let server = site.start();
+    let text = server.get("/request").text();
+    assert!(text.contains("squall-base-path: /request"), "{text}");
+    assert!(text.contains("authority=test"), "{text}");
+}
+
+#[test]
+fn captures_reach_the_handler_percent_encoded() {
+    for world in ["faults02", "faults03"] {
+        let site = Site::toml(
+            "[[routes]]\npath = \"/{a}/{b-2}\"\nhandler = \"app\"\n[handlers.app]\ncomponent = \"app.wasm\"\n",
+        );
+        site.write("app.wasm", guest(world));
+        let server = site.start();
+        // The fixture answers `/request`; with two segments it says `ok`, so ask for
+        // the head through the access log's counterpart: the echo of fields.
+        assert_eq!(server.get("/request/x").status, 200);
+        drop(server);
+        let site = Site::toml(
+            "[[routes]]\npath = \"/{page}\"\nhandler = \"app\"\n[handlers.app]\ncomponent = \"app.wasm\"\n",
+        );
+        site.write("app.wasm", guest(world));
+        let server = site.start();
+        let text = server.get("/request").text();
+        assert!(text.contains("squall-path-page: request"), "{world}: {text}");
+        assert!(!text.contains("squall-base-path"), "{text}");
+    }
+}
+
+#[test]
+fn http2_is_served_to_those_who_know() {
+    for world in ["faults02", "faults03"] {
+        let server = Site::component(&guest(world)).start();
+        let mut h2 = H2::open(server.address);
+        for _ in 0..3 {
+            let reply = h2.get("/");
+            assert_eq!((reply.status, reply.body.as_slice(), reply.ended), (Some(200), &b"ok"[..], true));
+        }
+        // A body both ways.
+        let stream = h2.request("POST", "/echo", &[], false);
+        h2.send(h2::DATA, 0, stream, b"first ");
+        h2.send(h2::DATA, h2::END_STREAM, stream, b"second");
+        assert_eq!(h2.reply(stream).body, b"first second");
+        // HEAD has no body.
+        let stream = h2.request("HEAD", "/", &[], true);
+        let reply = h2.reply(stream);
+        assert_eq!((reply.status, reply.body.is_empty(), reply.ended), (Some(200), true, true));
+        assert_eq!(h2.get("/trap").status, Some(502));
+        // A failure after the head resets the stream, and the connection goes on.
+        let reply = h2.get("/trap-mid");
+        assert_eq!((reply.status, reply.ended), (Some(200), false), "{reply:?}");
+        assert!(reply.reset.is_some(), "{reply:?}");
+        assert_eq!(h2.get("/").status, Some(200));
+    }
+}
+
+#[test]
+fn http2_requests_are_served_at_the_same_time() {
+    let server = Site::component(&guest("faults03")).start();
+    let mut h2 = H2::open(server.address);
+    let began = std::time::Instant::now();
+    let streams: Vec<u32> = (0..20).map(|_| h2.request("GET", "/sleep-ms?300", &[], true)).collect();
+    let mut ended = 0;
+    while ended < streams.len() {
+        let frame = h2.frame().expect("a frame");
+        ended += usize::from(frame.flags & h2::END_STREAM != 0 && frame.kind <= h2::HEADERS);
+    }
+    assert!(began.elapsed() < Duration::from_secs(4), "20 waits of 300 ms took {:?}", began.elapsed());
+}
+
+#[test]
+fn an_http2_stream_that_is_reset_stops_its_guest() {
+    let server = Site::component(&guest("faults02")).start();
+    let mut h2 = H2::open(server.address);
+    let stream = h2.request("GET", "/forever", &[], true);
+    let instances = || server.metric("squall_instances{handler=\"app\"}");
+    eventually(SOON, "the guest to run", || instances() == 1.0);
+    h2.send(h2::RST_STREAM, 0, stream, &8_u32.to_be_bytes());
+    eventually(SOON, "the guest to stop", || instances() == 0.0);
+    assert_eq!(h2.get("/").status, Some(200));
+}
+
+#[test]
+fn http2_heads_are_checked_as_well() {
+    let server = Site::component(&guest("faults03")).start();
+    let mut h2 = H2::open(server.address);
+    let get = [(":method", "GET"), (":scheme", "http"), (":path", "/")];
+    let mut ask = |extra: &[(&str, &str)]| {
+        let fields: Vec<(&str, &str)> = get.iter().chain(extra).copied().collect();
+        let stream = h2.request_of(&fields, true);
+        h2.reply(stream).status
+    };
+    assert_eq!(ask(&[(":authority", "a"), ("host", "b")]), Some(400));
+    assert_eq!(ask(&[]), Some(400), "no host at all");
+    assert_eq!(ask(&[("host", "a")]), Some(200));
+    assert_eq!(ask(&[(":authority", "a"), ("host", "a")]), Some(200));
+}
+
+#[test]
+fn head_has_the_fields_of_get_and_no_body() {
+    for world in ["hello02", "hello03"] {
+        let server = Site::component(&guest(world)).start();
+        let mut wire = Wire::open(server.address);
+        for _ in 0..2 {
+            wire.request("HEAD / HTTP/1.1\nHost: test\n\n");
+            let reply = wire.reply_to("HEAD").unwrap();
+            assert_eq!(reply.status, 200);
+            assert_eq!(reply.header("content-type"), Some("text/plain"));
+            assert_ne!(reply.header("content-length"), Some("0"), "{}", reply.head);
+            wire.request("GET / HTTP/1.1\nHost: test\n\n");
+            assert_eq!(wire.reply().text(), "Hello, World!\n");
+        }
+    }
+}
+
+#[test]
+fn tunnels_and_upgrades_are_not_made() {
+    let server = Site::component(&guest("hello03")).start();
+    let mut wire = Wire::open(server.address);
+    wire.request("CONNECT example.com:443 HTTP/1.1\nHost: example.com:443\n\n");
+    assert_eq!(wire.reply().status, 501);
+    let upgrade = "GET / HTTP/1.1\nHost: test\nConnection: upgrade\nUpgrade: websocket\n\n";
+    let mut wire = Wire::open(server.address);
+    wire.request(upgrade);
+    assert_eq!(wire.reply().status, 200, "an upgrade that is not made is not answered with 101");
+    // OPTIONS of the server as a whole names no path.
+    let mut wire = Wire::open(server.address);
+    wire.request("OPTIONS * HTTP/1.1\nHost: test\n\n");
+    assert!(matches!(wire.reply().status, 200 | 204 | 400));
+}
+
+#[test]
+fn many_requests_wait_in_few_instances() {
+    let server = Site::component(&guest("hello03")).start();
+    let mut wires: Vec<Wire> = (0..600)
+        .map(|_| {
+            let mut wire = Wire::open(server.address);
+            wire.request("GET /sleep HTTP/1.1\nHost: test\n\n");
+            wire
+        })
+        .collect();
+    eventually(SOON, "all of them waiting", || server.metric("squall_in_flight{handler=\"app\"}") == 600.0);
+    let instances = server.metric("squall_instances{handler=\"app\"}");
+    assert!(instances <= 12.0, "{instances} instances for 600 waiting requests, 128 each");
+    for wire in &mut wires {
+        assert_eq!(wire.reply().text(), "Hello, World!\n");
+    }
+}

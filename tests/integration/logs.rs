@@ -1,0 +1,182 @@
+//! What guests say, what requests leave behind, and what the admin pages show.
+
+use crate::support::aftermath::site_with_canary;
+use crate::support::client;
+use crate::support::guests::guest;
+use crate::support::server::{Server, Site};
+use crate::support::{SOON, eventually};
+
+fn guest_lines(server: &Server) -> Vec<serde_json::Value> {
+    server.log().into_iter().filter(|line| line["target"] == "squall::guest").collect()
+}
+
+#[test]
+fn what_a_guest_prints_becomes_log_lines() {
+    for world in ["faults02", "faults03"] {
+        let server = site_with_canary(&guest(world), "").start();
+        assert_eq!(server.get("/log?3").text(), "logged");
+        eventually(SOON, "three lines", || guest_lines(&server).len() == 3);
+        let lines = guest_lines(&server);
+        let access = server.access();
+        let request = access.iter().find(|line| line["target"] == "/log?3").map(|line| &line["request"]);
+        for (i, line) in lines.iter().enumerate() {
+            assert!(line["message"].as_str().unwrap().starts_with(&format!("line {i} ")), "{line}");
+            assert_eq!((line["handler"].as_str(), line["generation"].as_str()), (Some("app"), Some("1")));
+            assert_eq!(line["stream"], "stdout");
+            assert!(request.is_none() || Some(&line["request"]) == request, "{world}: {line} {access:?}");
+            assert!(line["request"].is_string(), "{line}");
+        }
+    }
+}
+
+#[test]
+fn lines_of_requests_that_share_an_instance_are_told_apart() {
+    let server = site_with_canary(&guest("faults03"), "").start();
+    let address = server.address;
+    let calls: Vec<_> = (0..6)
+        .map(|i| std::thread::spawn(move || client::get(address, &format!("/log-sleep-log?{i}"))))
+        .collect();
+    for call in calls {
+        assert_eq!(call.join().unwrap().text(), "logged");
+    }
+    eventually(SOON, "all lines", || guest_lines(&server).len() == 12 && server.access().len() >= 6);
+    let access = server.access();
+    for line in guest_lines(&server) {
+        let number = line["message"].as_str().unwrap().rsplit(' ').next().unwrap().to_owned();
+        let target = format!("/log-sleep-log?{number}");
+        let request = access.iter().find(|line| line["target"] == target).unwrap();
+        assert_eq!(line["request"], request["request"], "{line}");
+    }
+}
+
+#[test]
+fn g24_a_flood_of_lines_is_cut_and_counted() {
+    for world in ["faults02", "faults03"] {
+        let mut server = site_with_canary(
+            &guest(world),
+            "[handlers.app.limits]\nlog_request = \"10 KiB\"\nlog_line = \"1 KiB\"\ncpu = \"10s\"",
+        )
+        .start();
+        assert_eq!(server.get("/log?5000").text(), "logged");
+        server.await_log("as much as `log_request` allows");
+        eventually(SOON, "counting", || {
+            server.metric("squall_guest_log_dropped_total{handler=\"app\"}") > 4000.0
+        });
+        assert!(guest_lines(&server).len() < 200);
+        // A megabyte without a newline is one line, cut.
+        assert_eq!(server.get("/log-long?1000").text(), "logged");
+        let line = server.await_log("(cut)");
+        assert!(line.len() < 2000, "{} bytes", line.len());
+        assert!(server.try_wait().is_none());
+    }
+}
+
+#[test]
+fn g25_a_guest_cannot_forge_the_log() {
+    for world in ["faults02", "faults03"] {
+        let server = site_with_canary(&guest(world), "").start();
+        assert_eq!(server.get("/log-raw").text(), "logged");
+        eventually(SOON, "the lines", || guest_lines(&server).len() >= 3);
+        let lines = guest_lines(&server);
+        let messages: Vec<&str> = lines.iter().map(|line| line["message"].as_str().unwrap()).collect();
+        assert_eq!(messages[0], "one");
+        assert_eq!(messages[1], "{\"level\":\"error\"}");
+        assert!(messages[2].starts_with("\\u{1b}[31mred\\u{0}"), "{:?}", messages[2]);
+        assert!(lines.iter().all(|line| line["level"] == "INFO" && line["stream"] == "stderr"));
+        for line in server.stderr() {
+            assert!(!line.chars().any(char::is_control), "{line:?}");
+        }
+    }
+}
+
+#[test]
+fn the_text_log_escapes_as_well() {
+    let site = Site::component(&guest("faults03"));
+    let mut command = site.command();
+    command.args(["--admin", "127.0.0.1:0", "--log", "text", "--access-log", "text"]);
+    let server = Server::spawn(site, command);
+    assert_eq!(server.get("/log-raw").text(), "logged");
+    server.await_log("level");
+    for line in server.stderr() {
+        assert!(!line.chars().any(char::is_control), "{line:?}");
+    }
+}
+
+#[test]
+fn every_request_is_one_line() {
+    let server = site_with_canary(&guest("faults03"), "").start();
+    server.get("/?x=1");
+    server.get("/trap");
+    client::post(server.address, "/count", b"12345");
+    server.get("/canary/y");
+    eventually(SOON, "four lines", || server.access().len() == 4);
+    let access = server.access();
+    let line = |target: &str| access.iter().find(|line| line["target"] == target).unwrap();
+    let ok = line("/?x=1");
+    assert_eq!(ok["status"], 200);
+    assert_eq!(ok["handler"], "app");
+    assert_eq!(ok["client"], "127.0.0.1");
+    assert_eq!(ok["method"], "GET");
+    assert_eq!(ok["response_bytes"], 2);
+    assert!(ok["duration_ms"].as_f64().unwrap() > 0.0);
+    assert_eq!((line("/trap")["status"].as_u64(), line("/trap")["fault"].as_str()), (Some(502), Some("trap")));
+    assert_eq!(line("/count")["request_bytes"], 5);
+    assert_eq!(line("/canary/y")["handler"], "canary");
+    // A guest's request id in the answer is the one in the log.
+    let reply = server.get("/trap");
+    let id = reply.header("squall-request-id").unwrap().to_owned();
+    server.await_log(&id);
+}
+
+#[test]
+fn the_access_log_can_be_off() {
+    let site = Site::component(&guest("hello03"));
+    let mut command = site.command();
+    command.args(["--admin", "127.0.0.1:0", "--log", "json", "--access-log", "off"]);
+    let server = Server::spawn(site, command);
+    for _ in 0..10 {
+        server.get("/");
+    }
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    assert!(server.access().is_empty());
+}
+
+#[test]
+fn the_filter_says_which_lines_are_logged() {
+    let site = Site::component(&guest("faults03")).env("SQUALL_LOG", "off");
+    let server = site.start();
+    server.get("/trap");
+    server.get("/log?2");
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    assert!(server.log().is_empty(), "{:?}", server.stderr());
+    let (status, stderr) = Site::component(&guest("hello03")).env("SQUALL_LOG", "no=such=filter").run();
+    assert_eq!(status.code(), Some(64));
+    assert!(stderr.contains("SQUALL_LOG"), "{stderr}");
+}
+
+#[test]
+fn the_admin_pages_tell_what_is_going_on() {
+    let server = site_with_canary(&guest("faults03"), "").start();
+    server.get("/");
+    let page = |path: &str| client::get(server.admin, path);
+    assert_eq!(page("/healthz").text(), "ok\n");
+    assert_eq!(page("/readyz").text(), "ready\n");
+    assert_eq!(page("/nothing").status, 404);
+    let status = server.status();
+    assert_eq!(status["healthy"], true);
+    let app = status["handlers"].as_array().unwrap().iter().find(|h| h["name"] == "app").unwrap();
+    assert_eq!(app["world"], "wasi:http/service@0.3");
+    assert_eq!(app["isolation"], "shared");
+    assert_eq!(app["generation"], 1);
+    assert_eq!(app["reloads"][0]["result"], "ok");
+    assert_eq!(status["routes"].as_array().unwrap().len(), 2);
+    let reply = page("/metrics");
+    assert!(reply.header("content-type").unwrap().starts_with("application/openmetrics-text"));
+    assert!(reply.text().ends_with("# EOF\n"));
+    assert_eq!(server.metric("squall_requests_total{handler=\"app\",status=\"200\"}"), 1.0);
+    assert_eq!(server.metric("squall_request_duration_seconds_count{handler=\"app\"}"), 1.0);
+    let post = client::send(server.admin, "POST /status HTTP/1.1\nHost: test\nConnection: close\n\n");
+    assert_eq!(post.status, 405);
+    // Not for everybody: the public port has no such pages.
+    assert_eq!(server.get("/metrics").text(), "ok", "it is the handler's path there");
+}

@@ -1,0 +1,85 @@
+//! Static folders behind routes. What the files module itself promises is tested
+//! beside it; here is what the server makes of it.
+
+use crate::support::client::{self, Wire};
+use crate::support::h2::H2;
+use crate::support::server::{Server, Site};
+
+fn serve() -> Server {
+    let site = Site::toml(
+        "[[routes]]\nmount = \"/\"\nfolder = \"public\"\n\
+         [[routes]]\nmount = \"/assets\"\nfolder = \"public/static\"\n",
+    );
+    site.write("public/index.html", "<h1>home</h1>");
+    site.write("public/docs/index.html", "<h1>docs</h1>");
+    site.write("public/static/app.js", "let x = 1;".repeat(20_000));
+    site.write("public/static/index.html", "assets");
+    site.write("secret.txt", "outside the root");
+    site.start()
+}
+
+#[test]
+fn files_are_served_below_their_mount() {
+    let server = serve();
+    let reply = server.get("/");
+    assert_eq!((reply.status, reply.text().as_str()), (200, "<h1>home</h1>"));
+    assert_eq!(reply.header("content-type"), Some("text/html; charset=utf-8"));
+    assert_eq!(server.get("/assets/app.js").body.len(), 200_000);
+    assert_eq!(server.get("/static/app.js").body.len(), 200_000);
+    assert_eq!(server.get("/assets/none.js").status, 404);
+    for (path, place) in [("/assets", "/assets/"), ("/docs", "docs/")] {
+        let reply = server.get(path);
+        assert_eq!(reply.status, 308, "{path}");
+        assert!(reply.header("location").unwrap().ends_with(place), "{}", reply.head);
+    }
+    assert_eq!(server.get("/docs/").text(), "<h1>docs</h1>");
+}
+
+#[test]
+fn conditional_ranged_and_head_requests_keep_the_connection_in_step() {
+    let server = serve();
+    let mut wire = Wire::open(server.address);
+    wire.request("GET /assets/app.js HTTP/1.1\nHost: test\n\n");
+    let whole = wire.reply();
+    let etag = whole.header("etag").unwrap().to_owned();
+    wire.request(&format!("GET /assets/app.js HTTP/1.1\nHost: test\nIf-None-Match: {etag}\n\n"));
+    let reply = wire.reply();
+    assert_eq!((reply.status, reply.body.len()), (304, 0));
+    wire.request("GET /assets/app.js HTTP/1.1\nHost: test\nRange: bytes=10-19\n\n");
+    let reply = wire.reply();
+    assert_eq!((reply.status, reply.body.as_slice()), (206, &whole.body[10..20]));
+    wire.request(&format!("GET /assets/app.js HTTP/1.1\nHost: test\nRange: bytes=0-1\nIf-Range: \"other\"\n\n"));
+    assert_eq!(wire.reply().body.len(), 200_000);
+    wire.request("HEAD /assets/app.js HTTP/1.1\nHost: test\n\n");
+    let reply = wire.reply_to("HEAD").unwrap();
+    assert_eq!((reply.status, reply.header("content-length")), (200, Some("200000")));
+    wire.request("POST /assets/app.js HTTP/1.1\nHost: test\nContent-Length: 0\n\n");
+    let reply = wire.reply();
+    assert_eq!((reply.status, reply.header("allow")), (405, Some("GET, HEAD")));
+    wire.request("GET / HTTP/1.1\nHost: test\n\n");
+    assert_eq!(wire.reply().status, 200);
+    let mut h2 = H2::open(server.address);
+    assert_eq!(h2.get("/assets/app.js").body.len(), 200_000);
+}
+
+#[test]
+fn g36_nothing_outside_the_root_is_ever_served() {
+    let server = serve();
+    let up = ["..", "%2e%2e", "%252e%252e", ".%2e", "..%2f", "%5c..", "..;", ".../..", "%c0%ae%c0%ae"];
+    for prefix in ["/", "/assets/", "/docs/", "//", "/./"] {
+        for step in up {
+            for depth in 1..4 {
+                let path = format!("{prefix}{}secret.txt", format!("{step}/").repeat(depth));
+                let reply = client::send(
+                    server.address,
+                    &format!("GET {path} HTTP/1.1\nHost: test\nConnection: close\n\n"),
+                );
+                assert!(!reply.text().contains("outside the root"), "{path}");
+                assert!(matches!(reply.status, 404 | 400), "{path}: {}", reply.status);
+            }
+        }
+    }
+    for path in ["/.env", "/.git/config", "/etc/passwd", "/%00", "/index.html%00.js"] {
+        assert!(matches!(server.get(path).status, 404 | 400), "{path}");
+    }
+}
