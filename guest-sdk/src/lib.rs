@@ -1,0 +1,209 @@
+//! Write handlers for the Squall server: an async function in, a WebAssembly
+//! component out.
+//!
+//! # In five minutes
+//!
+//! A plugin is a library crate of type `cdylib`:
+//!
+//! ```toml
+//! [package]
+//! name = "hello"
+//! version = "0.1.0"
+//! edition = "2024"
+//!
+//! [lib]
+//! crate-type = ["cdylib"]
+//!
+//! [dependencies]
+//! squall-sdk = "0.1"
+//!
+//! [profile.release]
+//! lto = true
+//! codegen-units = 1
+//! panic = "abort"
+//! strip = "debuginfo" # the names stay, so that a backtrace tells something
+//! ```
+//!
+//! with one function in it that stands under [`#[handler]`](handler):
+//!
+//! ```
+//! use squall_sdk::{handler, Request};
+//!
+//! #[handler]
+//! async fn hello(request: Request) -> String {
+//!     format!("You asked for {}\n", request.uri().path())
+//! }
+//! ```
+//!
+//! `cargo build --release --target wasm32-wasip2` makes a component of it, and
+//! `squall.toml` says at which path it answers. While the server runs, building it
+//! anew swaps it.
+//!
+//! ## What comes in
+//!
+//! [`Request`] has the method, the URI and the headers, as types of the [`http`]
+//! crate. Beyond that it knows [`query`](Request::query) parameters, the parts of
+//! the path that the route names ([`capture`](Request::capture)), and reads its
+//! body as [`json`](Request::json), [`form`](Request::form) or
+//! [`text`](Request::text).
+//!
+//! ```
+//! use serde::{Deserialize, Serialize};
+//! use squall_sdk::{handler, Json, Request, Result};
+//!
+//! #[derive(Deserialize)]
+//! struct Numbers { a: i64, b: i64 }
+//!
+//! #[derive(Serialize)]
+//! struct Sum { sum: i64 }
+//!
+//! #[handler]
+//! async fn add(request: Request) -> Result<Json<Sum>> {
+//!     let Numbers { a, b } = request.json().await?;
+//!     Ok(Json(Sum { sum: a + b }))
+//! }
+//! ```
+//!
+//! ## What goes out
+//!
+//! A handler returns anything that is [`IntoResponse`]: a text, [`Json`], a
+//! status, both, or a whole [`Response`]. If it can fail it returns a [`Result`],
+//! whose [`Error`] keeps apart what the client and what the log reads:
+//!
+//! ```
+//! use squall_sdk::{handler, Error, Method, Request, Result, StatusCode};
+//!
+//! #[handler]
+//! async fn stories(request: Request) -> Result<(StatusCode, String)> {
+//!     match *request.method() {
+//!         Method::GET => Ok((StatusCode::OK, "all stories".to_owned())),
+//!         Method::POST => {
+//!             let story = request.text().await?; // not UTF-8, or too large: 400, 413
+//!             if story.is_empty() {
+//!                 return Err(Error::bad_request("a story has at least one letter"));
+//!             }
+//!             let id: u64 = "7".parse()?; // anything else: 500, and the log says why
+//!             Ok((StatusCode::CREATED, format!("story {id}")))
+//!         }
+//!         _ => Err(Error::new(StatusCode::METHOD_NOT_ALLOWED, "GET or POST")),
+//!     }
+//! }
+//! ```
+//!
+//! ## Waiting
+//!
+//! Whatever is awaited suspends this request only. [`fetch`](mod@fetch) asks other
+//! servers, [`time`] waits, and [`spawn`] goes on after the answer. To do several
+//! things at once use the `futures` crates: nothing here needs an executor of its
+//! own, and one that blocks, such as tokio's, has no place in a component.
+//!
+//! ```
+//! use futures_util::future::try_join;
+//! use squall_sdk::{config, fetch, handler, ResponseExt, Result};
+//!
+//! #[handler]
+//! async fn front() -> Result<String> {
+//!     let news = fetch::get(config::required("news")?).send();
+//!     let weather = fetch::get(config::required("weather")?).send();
+//!     let (news, weather) = try_join(news, weather).await?;
+//!     Ok(news.text().await? + &weather.text().await?)
+//! }
+//! ```
+//!
+//! ## Large things
+//!
+//! Bodies are streams in both directions, see [`Body`]. What is passed on unread,
+//! like the request's body here, does not even enter the component:
+//!
+//! ```
+//! use squall_sdk::{handler, Request, Response};
+//!
+//! #[handler]
+//! async fn echo(request: Request) -> Response {
+//!     Response::new(request.into_body())
+//! }
+//! ```
+//!
+//! ## Tests
+//!
+//! A handler remains a function. With any small executor a test calls it, without
+//! WebAssembly, as long as it needs nothing from a server:
+//!
+//! ```
+//! use squall_sdk::{handler, Request};
+//!
+//! #[handler]
+//! async fn hello(request: Request) -> String {
+//!     format!("Hello {}", request.capture("name").unwrap_or_default())
+//! }
+//!
+//! let request = Request::from(http::Request::new("")).with_capture("name", "Ada");
+//! assert_eq!(futures_executor::block_on(hello(request)), "Hello Ada");
+//! ```
+//!
+//! ## What a component must not do
+//!
+//! One instance serves many requests, also at the same time, and is replaced
+//! whenever the server likes. So a `static` is a cache at best, and futures of two
+//! requests must not wait for each other: that ends the instance. What requests
+//! share belongs in the server. What is printed to stdout and stderr goes to its
+//! log, and a panic there too; it ends the instance and the requests in it.
+
+#![deny(missing_docs)]
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails by it"))]
+
+mod body;
+pub mod config;
+mod error;
+pub mod fetch;
+mod request;
+mod response;
+mod rt;
+mod task;
+pub mod time;
+
+pub use body::{Body, BodyClosed, BodyError, BodyErrorKind, BodySender};
+pub use bytes::Bytes;
+pub use error::{BoxError, Error, Result};
+pub use fetch::fetch;
+pub use http::{self, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+pub use request::Request;
+pub use response::{Html, IntoResponse, Json, Response, ResponseExt};
+pub use task::{Cancelled, Task, spawn};
+
+/// Makes an async function the handler of this component: the one function that
+/// the server calls for a request.
+///
+/// It takes a [`Request`] (or an [`http::Request<Body>`](http::Request), or
+/// nothing), and returns anything that is [`IntoResponse`].
+///
+/// ```
+/// use squall_sdk::handler;
+///
+/// #[handler]
+/// async fn hello() -> &'static str {
+///     "Hello, World!\n"
+/// }
+/// ```
+///
+/// A component has one handler. One that serves several paths looks at
+/// [`Request::subpath`] or at what the route captured.
+///
+/// ```compile_fail
+/// # use squall_sdk::handler;
+/// #[handler]
+/// async fn one() {}
+///
+/// #[handler]
+/// async fn two() {}
+/// ```
+pub use squall_sdk_macros::handler;
+
+/// What the macro needs. It may change at any time.
+#[doc(hidden)]
+pub mod __rt {
+    pub use crate::rt::{
+        Guest, GuestError, GuestRequest, GuestResponse, HandlerArgument, argument, export_handler,
+        export_service, respond, serve,
+    };
+}

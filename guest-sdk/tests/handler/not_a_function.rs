@@ -1,0 +1,6 @@
+use squall_sdk::handler;
+
+#[handler]
+struct Hello;
+
+fn main() {}

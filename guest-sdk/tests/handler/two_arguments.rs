@@ -1,0 +1,6 @@
+use squall_sdk::{Request, handler};
+
+#[handler]
+async fn hello(_request: Request, _name: String) {}
+
+fn main() {}
