@@ -118,8 +118,10 @@ impl Bound {
         let Bound { app, listeners, admin } = self;
         let meter = Arc::new(ServerMeter::default());
         let queue = usize::try_from(app.limits.log_queue).unwrap_or(usize::MAX);
-        let form = app.options.access_log.or(app.config.access_log).unwrap_or_else(AccessForm::of_stdout);
-        let access = AccessLog::start(form, queue, meter.clone()).context("cannot start the access log")?;
+        let form =
+            app.options.access_log.or(app.config.access_log).unwrap_or_else(AccessForm::of_stdout);
+        let access =
+            AccessLog::start(form, queue, meter.clone()).context("cannot start the access log")?;
         let (stage, stages) = watch::channel(Stage::Serving);
         let (reload, reloads) = mpsc::channel(1);
         let reloader = Reloader::new(
@@ -298,7 +300,10 @@ fn report(name: &HandlerName, handler: &HandlerConfig) -> HandlerReport {
     HandlerReport {
         name: name.clone(),
         component: handler.component.clone(),
-        imports: shape.as_ref().map(|shape| shape.imports_with(&handler.grants)).unwrap_or_default(),
+        imports: shape
+            .as_ref()
+            .map(|shape| shape.imports_with(&handler.grants))
+            .unwrap_or_default(),
         shape,
         isolation,
     }

@@ -47,7 +47,8 @@ pub fn site_of(path: &Path) -> Result<PathBuf> {
 
 /// `path` if it is a crate and not a site.
 fn crate_at(path: &Path) -> Option<PathBuf> {
-    let is_crate = path.join("Cargo.toml").exists() && !path.join(crate::config::CONFIG_FILE).exists();
+    let is_crate =
+        path.join("Cargo.toml").exists() && !path.join(crate::config::CONFIG_FILE).exists();
     is_crate.then(|| path.to_owned())
 }
 
@@ -62,7 +63,8 @@ fn component_of_crate(krate: &Path) -> Result<PathBuf> {
         name: String,
     }
     let manifest = krate.join("Cargo.toml");
-    let text = fs::read_to_string(&manifest).with_context(|| format!("cannot read `{}`", manifest.display()))?;
+    let text = fs::read_to_string(&manifest)
+        .with_context(|| format!("cannot read `{}`", manifest.display()))?;
     let parsed: Manifest = toml::from_str(&text)
         .with_context(|| format!("`{}` is not the manifest of a crate", manifest.display()))?;
     Ok(krate.join(format!("{}.wasm", parsed.package.name)))
@@ -74,7 +76,8 @@ fn build_crate(krate: &Path, component: &Path, say: &mut dyn FnMut(&str)) -> Res
     }
     add_target(krate, say)?;
     let artifact = compile(krate)?;
-    let built = fs::read(&artifact).with_context(|| format!("cannot read `{}`", artifact.display()))?;
+    let built =
+        fs::read(&artifact).with_context(|| format!("cannot read `{}`", artifact.display()))?;
     if fs::read(component).is_ok_and(|old| old == built) {
         return Ok(());
     }
@@ -122,7 +125,10 @@ fn compile(krate: &Path) -> Result<PathBuf> {
     let manifest = fs::canonicalize(&manifest)?;
     let component = artifacts.lines().filter_map(|line| artifact_of(line, &manifest)).next_back();
     component.with_context(|| {
-        format!("`{}` makes no component; its `[lib]` needs `crate-type = [\"cdylib\"]`", krate.display())
+        format!(
+            "`{}` makes no component; its `[lib]` needs `crate-type = [\"cdylib\"]`",
+            krate.display()
+        )
     })
 }
 

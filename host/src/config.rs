@@ -110,7 +110,10 @@ pub enum Target {
     Handler(HandlerName),
     Static(PathBuf),
     /// `to` may name captures of the path: `/new/{id}`.
-    Redirect { to: String, status: StatusCode },
+    Redirect {
+        to: String,
+        status: StatusCode,
+    },
     Status(StatusCode),
 }
 
@@ -136,7 +139,11 @@ pub enum AccessLog {
 impl AccessLog {
     /// Text for a person at a terminal, JSON for a machine.
     pub fn of_stdout() -> Self {
-        if std::io::IsTerminal::is_terminal(&std::io::stdout()) { AccessLog::Text } else { AccessLog::Json }
+        if std::io::IsTerminal::is_terminal(&std::io::stdout()) {
+            AccessLog::Text
+        } else {
+            AccessLog::Json
+        }
     }
 }
 

@@ -105,10 +105,36 @@ impl FaultKind {
     pub const ALL: [FaultKind; 30] = {
         use FaultKind::*;
         [
-            BadHost, BadTarget, TargetTooLong, HeadTooLarge, BodyTooLarge, BodyTimeout, NoTunnels,
-            Cancelled, Trap, Exit, NoResponse, ErrorCode, Cpu, Deadline, Memory, Stack, Resources,
-            Hostcall, Header, Framing, ResponseSize, Stall, PostReturn, Neighbour, InFlight,
-            QueueFull, QueueTime, Unavailable, Draining, Bug,
+            BadHost,
+            BadTarget,
+            TargetTooLong,
+            HeadTooLarge,
+            BodyTooLarge,
+            BodyTimeout,
+            NoTunnels,
+            Cancelled,
+            Trap,
+            Exit,
+            NoResponse,
+            ErrorCode,
+            Cpu,
+            Deadline,
+            Memory,
+            Stack,
+            Resources,
+            Hostcall,
+            Header,
+            Framing,
+            ResponseSize,
+            Stall,
+            PostReturn,
+            Neighbour,
+            InFlight,
+            QueueFull,
+            QueueTime,
+            Unavailable,
+            Draining,
+            Bug,
         ]
     };
 
@@ -173,8 +199,10 @@ impl FaultKind {
             BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             NoTunnels => StatusCode::NOT_IMPLEMENTED,
-            Trap | Exit | NoResponse | ErrorCode | Memory | Stack | Resources | Hostcall | Header
-            | Framing | ResponseSize | Stall | PostReturn | Neighbour => StatusCode::BAD_GATEWAY,
+            Trap | Exit | NoResponse | ErrorCode | Memory | Stack | Resources | Hostcall
+            | Header | Framing | ResponseSize | Stall | PostReturn | Neighbour => {
+                StatusCode::BAD_GATEWAY
+            }
             Cpu | Deadline => StatusCode::GATEWAY_TIMEOUT,
             InFlight | QueueFull | QueueTime | Unavailable | Draining => {
                 StatusCode::SERVICE_UNAVAILABLE
@@ -196,8 +224,10 @@ impl FaultKind {
             NoTunnels => "this server makes no tunnels",
             Cancelled => "the client left",
             Cpu | Deadline => "the handler did not answer in time",
-            Trap | Exit | NoResponse | ErrorCode | Memory | Stack | Resources | Hostcall | Header
-            | Framing | ResponseSize | Stall | PostReturn | Neighbour => "the handler failed",
+            Trap | Exit | NoResponse | ErrorCode | Memory | Stack | Resources | Hostcall
+            | Header | Framing | ResponseSize | Stall | PostReturn | Neighbour => {
+                "the handler failed"
+            }
             InFlight | QueueFull | QueueTime => "the handler is busy",
             Unavailable => "the handler is not loaded",
             Draining => "the server is stopping",
@@ -211,8 +241,14 @@ impl FaultKind {
         use FaultKind::*;
         matches!(
             self,
-            BadHost | BadTarget | TargetTooLong | HeadTooLarge | BodyTooLarge | BodyTimeout
-                | NoTunnels | Draining
+            BadHost
+                | BadTarget
+                | TargetTooLong
+                | HeadTooLarge
+                | BodyTooLarge
+                | BodyTimeout
+                | NoTunnels
+                | Draining
         )
     }
 }

@@ -77,7 +77,8 @@ fn process_prefix() -> u64 {
     use std::hash::{BuildHasher, RandomState};
     use std::sync::OnceLock;
     static PREFIX: OnceLock<u64> = OnceLock::new();
-    *PREFIX.get_or_init(|| RandomState::new().hash_one(std::process::id()) >> RequestId::COUNTER_BITS)
+    *PREFIX
+        .get_or_init(|| RandomState::new().hash_one(std::process::id()) >> RequestId::COUNTER_BITS)
 }
 
 #[cfg(test)]

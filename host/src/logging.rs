@@ -109,7 +109,9 @@ pub fn init(format: LogFormat, queue: usize) -> anyhow::Result<LogGuard> {
         }
         LogFormat::Json => {
             let layer = tracing_subscriber::fmt::layer().json().flatten_event(true);
-            registry.with(layer.with_current_span(false).with_span_list(false).with_writer(writer)).try_init()?;
+            registry
+                .with(layer.with_current_span(false).with_span_list(false).with_writer(writer))
+                .try_init()?;
         }
     }
     Ok(LogGuard { gate, dropped, _worker: worker })

@@ -69,8 +69,9 @@ pub struct Durations {
 impl Durations {
     /// Upper bounds in seconds: from a hello in a warm instance to the deadline of
     /// a slow upstream.
-    pub const BOUNDS: [f64; 14] =
-        [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0];
+    pub const BOUNDS: [f64; 14] = [
+        0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0,
+    ];
 
     pub fn observe(&self, duration: Duration) {
         let seconds = duration.as_secs_f64();
@@ -140,7 +141,9 @@ pub struct HandlerMeter {
 
 impl HandlerMeter {
     pub fn fault(&self, kind: FaultKind) {
-        if let Some(counter) = FaultKind::ALL.iter().position(|k| *k == kind).map(|i| &self.faults[i]) {
+        if let Some(counter) =
+            FaultKind::ALL.iter().position(|k| *k == kind).map(|i| &self.faults[i])
+        {
             counter.add(1);
         }
     }

@@ -40,20 +40,11 @@ pub enum Denied {
         "`{host}` resolves to the {kind} address `{address}`; \
          add {} to `{OUTBOUND_PRIVATE}`", range_or_address(range.as_deref())
     )]
-    PrivateAddress {
-        host: String,
-        address: IpAddr,
-        kind: &'static str,
-        range: Option<String>,
-    },
+    PrivateAddress { host: String, address: IpAddr, kind: &'static str, range: Option<String> },
     /// A host that is itself an address (or `localhost`), not public, and
     /// granted by a wildcard only.
     #[error("`{target}` is not a public address ({kind}); add exactly it to `{list}`")]
-    PrivateLiteral {
-        target: String,
-        kind: &'static str,
-        list: &'static str,
-    },
+    PrivateLiteral { target: String, kind: &'static str, list: &'static str },
     /// A host in a spelling that nobody needs and that resolvers read in
     /// different ways.
     #[error("`{host}` is not a host: {why}")]

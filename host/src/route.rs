@@ -40,7 +40,10 @@ pub struct Routes<T> {
 /// Where a request leads.
 #[derive(Debug)]
 pub enum Found<'r, T> {
-    Route { target: &'r T, captures: Captures },
+    Route {
+        target: &'r T,
+        captures: Captures,
+    },
     /// The path exists, with other methods: these.
     OtherMethods(Vec<Method>),
     Nothing,
@@ -64,7 +67,10 @@ impl<T> Routes<T> {
             let leaf = Leaf { methods: with_head(key.methods), route: index };
             if let Err(other) = all.tree_for(key.host.as_ref()).insert(&key.path, leaf) {
                 let other = &all.routes[other].0.path;
-                bail!("route `{}` is in conflict with `{other}`: no request can tell them apart", key.path);
+                bail!(
+                    "route `{}` is in conflict with `{other}`: no request can tell them apart",
+                    key.path
+                );
             }
         }
         all.wildcard_hosts.sort_by_key(|(suffix, _)| Reverse(suffix.len()));

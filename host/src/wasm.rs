@@ -22,11 +22,11 @@ mod trap;
 mod worlds;
 
 pub use cache::ContentHash;
+pub(crate) use cache::{Cache, default_folder};
 pub use component::{Component, Loader, Origin, Refused};
+pub(crate) use data::Blueprint;
 pub use imports::{Import, ImportStatus};
 pub use inspect::{NotAHandler, Shape, World, inspect};
-pub(crate) use cache::{Cache, default_folder};
-pub(crate) use data::Blueprint;
 pub(crate) use pool::Pool;
 
 use crate::config::Isolation;

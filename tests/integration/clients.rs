@@ -41,7 +41,8 @@ fn c2_a_head_that_drips_is_closed_by_its_total_time() {
     let server = serve("head_time = \"500ms\"", "");
     let mut wire = Wire::open(server.address);
     let began = Instant::now();
-    for byte in b"GET / HTTP/1.1\r\nHost: test\r\nX-Slow: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" {
+    for byte in b"GET / HTTP/1.1\r\nHost: test\r\nX-Slow: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+    {
         if wire.try_send([*byte]).is_err() {
             break;
         }
@@ -190,7 +191,10 @@ fn c6_heads_are_bounded() {
     assert_eq!(wire.reply().status, 414);
     assert!(wire.closes_within(Duration::from_secs(5)));
     let fine: String = (0..90).map(|i| format!("X-{i}: v\n")).collect();
-    assert_eq!(client::send(server.address, &format!("GET / HTTP/1.1\nHost: test\n{fine}\n")).status, 200);
+    assert_eq!(
+        client::send(server.address, &format!("GET / HTTP/1.1\nHost: test\n{fine}\n")).status,
+        200
+    );
 }
 
 #[test]
@@ -211,7 +215,9 @@ fn c7_bodies_are_bounded() {
     assert_eq!(client::post(server.address, "/count", &[b'x'; 1000]).text(), "1000 whole");
     // A client that asks first is not told to go on.
     let mut wire = Wire::open(server.address);
-    wire.request("POST /count HTTP/1.1\nHost: test\nContent-Length: 1001\nExpect: 100-continue\n\n");
+    wire.request(
+        "POST /count HTTP/1.1\nHost: test\nContent-Length: 1001\nExpect: 100-continue\n\n",
+    );
     assert_eq!(wire.one_reply("POST").unwrap().status, 413);
     let mut wire = Wire::open(server.address);
     wire.request("POST /count HTTP/1.1\nHost: test\nContent-Length: 4\nExpect: 100-continue\n\n");
@@ -224,14 +230,25 @@ fn c7_bodies_are_bounded() {
 #[test]
 fn c9_two_lengths_are_one_request_and_the_connection_ends() {
     let server = serve("", "");
-    for lines in ["Content-Length: 6\nTransfer-Encoding: chunked", "Transfer-Encoding: chunked\nContent-Length: 6"] {
+    for lines in [
+        "Content-Length: 6\nTransfer-Encoding: chunked",
+        "Transfer-Encoding: chunked\nContent-Length: 6",
+    ] {
         let mut wire = Wire::open(server.address);
         wire.request(&format!("POST /request HTTP/1.1\nHost: test\n{lines}\n\n0\n\nGET /second HTTP/1.1\nHost: test\n\n"));
         let first = wire.reply();
         assert_eq!(first.status, 200);
-        assert!(!first.text().contains("content-length"), "hidden from the guest: {}", first.text());
+        assert!(
+            !first.text().contains("content-length"),
+            "hidden from the guest: {}",
+            first.text()
+        );
         let rest = wire.until_closed();
-        assert!(rest.is_empty(), "a second request was answered: {}", String::from_utf8_lossy(&rest));
+        assert!(
+            rest.is_empty(),
+            "a second request was answered: {}",
+            String::from_utf8_lossy(&rest)
+        );
     }
 }
 
@@ -353,7 +370,11 @@ fn c24_a_storm_of_resets_leaves_nothing_behind() {
         server.metric("squall_connections") == 0.0 && server.descriptors() <= descriptors + 2
     });
     assert_eq!(server.get("/").status, 200);
-    assert!(server.stderr().len() < lines + 20, "nothing is logged per socket: {:?}", server.stderr());
+    assert!(
+        server.stderr().len() < lines + 20,
+        "nothing is logged per socket: {:?}",
+        server.stderr()
+    );
 }
 
 #[test]
@@ -428,7 +449,9 @@ fn c32_a_client_cannot_say_what_only_the_host_may() {
                   Squall-Request-Id: forged\nX-Forwarded-For: 6.6.6.6\nX_Forwarded_For: 6.6.6.6\n\
                   X-Forwarded-Proto: https\nForwarded: for=6.6.6.6\nX-Real-IP: 6.6.6.6\n\
                   X-Mine: kept\nConnection: close, X-Hop\nX-Hop: dropped\nKeep-Alive: timeout=5\nUpgrade: h2c\n";
-    let text = client::send(server.address, &format!("GET /request HTTP/1.1\nHost: test\n{forged}\n")).text();
+    let text =
+        client::send(server.address, &format!("GET /request HTTP/1.1\nHost: test\n{forged}\n"))
+            .text();
     assert!(!text.contains("forged") && !text.contains("6.6.6.6"), "{text}");
     assert!(text.contains("x-mine: kept"), "{text}");
     for gone in ["x-hop", "keep-alive", "upgrade", "connection", "x-forwarded-proto"] {
@@ -457,8 +480,9 @@ fn c32_forwarded_fields_are_believed_from_trusted_peers() {
 fn c26_a_flood_is_answered_at_once() {
     let server = serve("", "instances = 1\ninstance_concurrency = 1\nqueue = 1");
     let address = server.address;
-    let running: Vec<_> =
-        (0..2).map(|_| std::thread::spawn(move || client::get(address, "/sleep-ms?1500").status)).collect();
+    let running: Vec<_> = (0..2)
+        .map(|_| std::thread::spawn(move || client::get(address, "/sleep-ms?1500").status))
+        .collect();
     eventually(SOON, "filling up", || server.metric("squall_queue{handler=\"app\"}") == 1.0);
     for _ in 0..200 {
         let reply = server.get("/");

@@ -27,7 +27,10 @@ fn check_says_what_serve_would_refuse_and_what_is_granted() {
     assert!(status.success(), "{stdout}{stderr}");
     let line = |handler: &str, interface: &str| {
         let part = stdout.split("handler ").find(|part| part.starts_with(handler)).unwrap();
-        part.lines().find(|line| line.contains(interface)).unwrap_or_else(|| panic!("{interface} in {part}")).to_owned()
+        part.lines()
+            .find(|line| line.contains(interface))
+            .unwrap_or_else(|| panic!("{interface} in {part}"))
+            .to_owned()
     };
     assert!(stdout.contains("world wasi:http/service@0.3, isolation shared"), "{stdout}");
     assert!(stdout.contains("world wasi:http/proxy@0.2, isolation request"), "{stdout}");
@@ -83,15 +86,24 @@ fn every_limit_of_the_table_can_be_set() {
 #[test]
 fn a_config_is_refused_with_file_and_line() {
     let cases = [
-        ("[[routes]]\nmount = \"/\"\nhandler = \"x\"\n", "squall.toml:3:1: there is no handler `x`"),
+        (
+            "[[routes]]\nmount = \"/\"\nhandler = \"x\"\n",
+            "squall.toml:3:1: there is no handler `x`",
+        ),
         ("[[routes]]\nmount = \"/\"\n", "squall.toml:1:1: a route leads to exactly one of"),
         ("[[routes]]\npath = \"/{\"\nstatus = 200\n", "squall.toml:2:1: path `/{`"),
-        ("[server]\nlisten = \"nowhere\"\n[[routes]]\nmount = \"/\"\nstatus = 200\n", "squall.toml:2:1: `nowhere` is not an address"),
+        (
+            "[server]\nlisten = \"nowhere\"\n[[routes]]\nmount = \"/\"\nstatus = 200\n",
+            "squall.toml:2:1: `nowhere` is not an address",
+        ),
         ("[limits]\nhead_time = \"1s\"\n", "`head_time` is a limit of the server"),
         ("[server.limits]\ncpu = \"1s\"\n", "`cpu` is a limit of handlers"),
         ("[limits]\ncpu = \"fast\"\n", "expected a time such as"),
         ("[limits]\nmemory = \"9 GiB\"\n", "above the server's `memory_ceiling`"),
-        ("[handlers.a]\ncomponent = \"a.wasm\"\noutbound = [\"api.example.com\"]\n", "squall.toml:3:1: "),
+        (
+            "[handlers.a]\ncomponent = \"a.wasm\"\noutbound = [\"api.example.com\"]\n",
+            "squall.toml:3:1: ",
+        ),
         ("[handlers.\"a b\"]\ncomponent = \"a.wasm\"\n", "`a b` is not a name for a handler"),
         ("", "there is no route"),
     ];
@@ -114,7 +126,11 @@ fn a_config_is_refused_with_file_and_line() {
 fn paths_that_are_no_site_are_refused_in_plain_words() {
     let site = Site::empty();
     site.write("note.txt", "x");
-    let cases = [("none", "cannot open `none`"), (".", "holds neither a `squall.toml` nor a `.wasm` file"), ("note.txt", "is none of")];
+    let cases = [
+        ("none", "cannot open `none`"),
+        (".", "holds neither a `squall.toml` nor a `.wasm` file"),
+        ("note.txt", "is none of"),
+    ];
     for (path, words) in cases {
         let (status, _, stderr) = squall(&["serve", path], site.folder.path());
         assert_eq!(status.code(), Some(64));

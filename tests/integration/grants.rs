@@ -23,8 +23,15 @@ fn a_granted_host_is_reached() {
     for world in ["faults02", "faults03"] {
         let upstream = Upstream::text("from upstream");
         let server = serve(world, &format!("outbound = [\"{}\"]", upstream.url()));
-        assert_eq!(fetch(&server, &format!("{}/x", upstream.url())), "200 from upstream", "{world}");
-        assert_eq!(server.metric("squall_outbound_requests_total{handler=\"app\",outcome=\"ok\"}"), 1.0);
+        assert_eq!(
+            fetch(&server, &format!("{}/x", upstream.url())),
+            "200 from upstream",
+            "{world}"
+        );
+        assert_eq!(
+            server.metric("squall_outbound_requests_total{handler=\"app\",outcome=\"ok\"}"),
+            1.0
+        );
     }
 }
 
@@ -41,7 +48,10 @@ fn g28_nothing_is_reached_without_a_grant() {
         assert_eq!(trap.connections(), 0);
         assert!(denied(&server, "not_granted") >= 1.0);
         let line = server.await_log("outbound request denied");
-        assert!(line.contains("`outbound`") && line.contains("\"request\""), "names the grant: {line}");
+        assert!(
+            line.contains("`outbound`") && line.contains("\"request\""),
+            "names the grant: {line}"
+        );
     }
 }
 
@@ -52,19 +62,29 @@ fn g28_private_addresses_are_reached_only_if_they_are_named() {
         let port = trap.address.port();
         // Any host, which does not mean any address.
         let server = serve(world, "outbound = [\"http://*:*\"]");
-        for host in
-            ["127.0.0.1", "[::1]", "[::ffff:127.0.0.1]", "[64:ff9b::7f00:1]", "169.254.169.254", "10.0.0.1"]
-        {
+        for host in [
+            "127.0.0.1",
+            "[::1]",
+            "[::ffff:127.0.0.1]",
+            "[64:ff9b::7f00:1]",
+            "169.254.169.254",
+            "10.0.0.1",
+        ] {
             let answer = fetch(&server, &format!("http://{host}:{port}/"));
-            assert!(answer.contains("Prohibited") || answer.contains("Denied"), "{world} {host}: {answer}");
+            assert!(
+                answer.contains("Prohibited") || answer.contains("Denied"),
+                "{world} {host}: {answer}"
+            );
         }
         // g29: odd spellings are not interpreted.
-        for host in ["127.1", "0x7f000001", "2130706433", "localhost.", "a@127.0.0.1", "0177.0.0.1"] {
+        for host in ["127.1", "0x7f000001", "2130706433", "localhost.", "a@127.0.0.1", "0177.0.0.1"]
+        {
             let answer = fetch(&server, &format!("http://{host}:{port}/"));
             assert!(answer.starts_with("error: "), "{world} {host}: {answer}");
         }
         assert_eq!(trap.connections(), 0);
-        let server = serve(world, "outbound = [\"http://*:*\"]\noutbound_private = [\"127.0.0.0/8\"]");
+        let server =
+            serve(world, "outbound = [\"http://*:*\"]\noutbound_private = [\"127.0.0.0/8\"]");
         assert_eq!(fetch(&server, &format!("http://127.0.0.1:{port}/")), "200 caught");
     }
 }
@@ -75,7 +95,10 @@ fn g31_redirects_are_not_followed() {
     let place = target.url();
     let redirect = Upstream::start(move |stream, _| {
         use std::io::Write;
-        let _ = write!(stream, "HTTP/1.1 302 Found\r\nlocation: {place}/\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+        let _ = write!(
+            stream,
+            "HTTP/1.1 302 Found\r\nlocation: {place}/\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+        );
     });
     for world in ["faults02", "faults03"] {
         let server = serve(world, &format!("outbound = [\"{}\"]", redirect.url()));
@@ -110,7 +133,10 @@ fn a_request_has_its_share_of_outbound_requests() {
     let upstream = Upstream::text("x");
     let server = serve(
         "faults03",
-        &format!("outbound = [\"{}\"]\n[handlers.app.limits]\noutbound_requests = 0", upstream.url()),
+        &format!(
+            "outbound = [\"{}\"]\n[handlers.app.limits]\noutbound_requests = 0",
+            upstream.url()
+        ),
     );
     assert!(fetch(&server, &upstream.url()).contains("ConnectionLimitReached"));
     assert_eq!(upstream.connections(), 0);
@@ -127,31 +153,44 @@ fn config_and_secrets_reach_the_handler_and_nobody_else() {
         site.write("key.txt", "key-content\n");
         let server = site.env("THE_TOKEN", "token-content").start();
         let text = server.get("/reach").text();
-        for (name, value) in [("greeting", "good day"), ("TOKEN", "token-content"), ("KEY", "key-content")] {
+        for (name, value) in
+            [("greeting", "good day"), ("TOKEN", "token-content"), ("KEY", "key-content")]
+        {
             assert!(text.contains(&format!("(\"{name}\", \"{value}\")")), "{world}: {text}");
         }
         let told = format!("{:?}{}", server.stderr(), server.status());
         assert!(!told.contains("token-content") && !told.contains("key-content"), "{told}");
     }
     let (status, stderr) =
-        Site::handler(&guest("hello03"), "secrets = { TOKEN = { env = \"NOT_SET_ANYWHERE\" } }").run();
+        Site::handler(&guest("hello03"), "secrets = { TOKEN = { env = \"NOT_SET_ANYWHERE\" } }")
+            .run();
     assert_eq!(status.code(), Some(64));
-    assert!(stderr.contains("secret `TOKEN`: the variable `NOT_SET_ANYWHERE` is not set"), "{stderr}");
+    assert!(
+        stderr.contains("secret `TOKEN`: the variable `NOT_SET_ANYWHERE` is not set"),
+        "{stderr}"
+    );
 }
 
 #[test]
 fn folders_are_what_they_are_granted_as() {
     for world in ["faults02", "faults03"] {
-        let site = Site::handler(&guest(world), "folders = [{ host = \"data\", guest = \"/data\" }]");
+        let site =
+            Site::handler(&guest(world), "folders = [{ host = \"data\", guest = \"/data\" }]");
         site.write("data/note.txt", "a note");
         site.write("outside.txt", "outside");
         std::os::unix::fs::symlink("../outside.txt", site.file("data/link")).unwrap();
         let server = site.start();
         assert_eq!(server.get("/read?/data/note.txt").text(), "a note", "{world}");
         for path in ["/data/../outside.txt", "/data/link", "/etc/passwd", "/data/none"] {
-            assert!(server.get(&format!("/read?{path}")).text().starts_with("error"), "{world} {path}");
+            assert!(
+                server.get(&format!("/read?{path}")).text().starts_with("error"),
+                "{world} {path}"
+            );
         }
-        assert!(server.get("/write?/data/new.txt").text().starts_with("error"), "{world}: read only");
+        assert!(
+            server.get("/write?/data/new.txt").text().starts_with("error"),
+            "{world}: read only"
+        );
         drop(server);
         let site = Site::handler(
             &guest(world),
@@ -171,8 +210,14 @@ fn tcp_reaches_granted_hosts_only() {
         let other = Upstream::text("x");
         let (port, wrong) = (service.address.port(), other.address.port());
         let server = serve(world, &format!("outbound_tcp = [\"localhost:{port}\"]"));
-        assert_eq!(server.get(&format!("/connect?localhost:{port}")).text(), "connected", "{world}");
-        for place in [format!("localhost:{wrong}"), format!("127.0.0.1:{wrong}"), "example.com:80".into()] {
+        assert_eq!(
+            server.get(&format!("/connect?localhost:{port}")).text(),
+            "connected",
+            "{world}"
+        );
+        for place in
+            [format!("localhost:{wrong}"), format!("127.0.0.1:{wrong}"), "example.com:80".into()]
+        {
             let text = server.get(&format!("/connect?{place}")).text();
             assert!(text.starts_with("error"), "{world} {place}: {text}");
         }

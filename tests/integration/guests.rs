@@ -86,7 +86,11 @@ fn g3_waiting_is_not_computing() {
         let server = one_thread(world, "cpu = \"100ms\"");
         assert_eq!(server.get("/sleep-ms?400").text(), "slept");
         for _ in 0..5 {
-            assert_eq!(server.get("/spin-ms?40").text(), "spun", "each request has its own account");
+            assert_eq!(
+                server.get("/spin-ms?40").text(),
+                "spun",
+                "each request has its own account"
+            );
         }
     }
 }
@@ -113,7 +117,8 @@ fn g5_a_guest_that_waits_for_ever_is_given_up_and_never_used_again() {
 #[test]
 fn g5_neighbours_in_the_instance_outlive_a_deadline() {
     let server =
-        site_with_canary(&guest("faults03"), "[handlers.app.limits]\nhead_deadline = \"600ms\"").start();
+        site_with_canary(&guest("faults03"), "[handlers.app.limits]\nhead_deadline = \"600ms\"")
+            .start();
     let address = server.address;
     let waits: Vec<_> = (0..8)
         .map(|i| {
@@ -189,9 +194,17 @@ fn g6_the_timer_of_an_abandoned_request_ends_and_its_next_one_takes_its_time() {
     drop(wire);
     let left = Instant::now();
     server.await_log("after the first wait");
-    assert!(left.elapsed() < Duration::from_millis(900), "the first wait ended after {:?}", left.elapsed());
+    assert!(
+        left.elapsed() < Duration::from_millis(900),
+        "the first wait ended after {:?}",
+        left.elapsed()
+    );
     server.await_log("after the second wait");
-    assert!(left.elapsed() > Duration::from_millis(1000), "the second wait took {:?}", left.elapsed());
+    assert!(
+        left.elapsed() > Duration::from_millis(1000),
+        "the second wait took {:?}",
+        left.elapsed()
+    );
     assert_eq!(neighbour.join().unwrap().text(), "slept");
 }
 
@@ -218,7 +231,10 @@ fn g7_memory_is_bounded() {
             server.get("/grow");
         }
         let grown = server.memory().saturating_sub(before);
-        assert!(grown < 200 << 10, "{grown} KiB more after 21 guests of at most 64 MiB, one at a time");
+        assert!(
+            grown < 200 << 10,
+            "{grown} KiB more after 21 guests of at most 64 MiB, one at a time"
+        );
     });
 }
 
@@ -276,7 +292,10 @@ fn g11_bulk_copies_are_interrupted() {
 fn g12_header_fields_of_a_guest_are_checked_and_bounded() {
     in_both_worlds("cpu = \"5s\"", |server| {
         let text = server.get("/headers?33000").text();
-        assert!(text.is_empty() || text.starts_with("refused") || text.contains("handler failed"), "{text}");
+        assert!(
+            text.is_empty() || text.starts_with("refused") || text.contains("handler failed"),
+            "{text}"
+        );
         assert_eq!(server.get("/bad-header").text(), "eeeee");
         assert_eq!(server.get("/forbidden-header").text(), "eeeee");
         assert_eq!(server.get("/").status, 200);
@@ -342,7 +361,8 @@ fn g16_a_body_that_nobody_reads_does_no_harm() {
     in_both_worlds("body_size = \"4 MiB\"", |server| {
         for size in [0, 100, 60_000, 1 << 20, 4 << 20] {
             let mut wire = Wire::open(server.address);
-            let head = format!("POST /ignore-body HTTP/1.1\nHost: test\nContent-Length: {size}\n\n");
+            let head =
+                format!("POST /ignore-body HTTP/1.1\nHost: test\nContent-Length: {size}\n\n");
             wire.request(&head);
             let _ = wire.try_send(vec![b'x'; size]);
             let reply = wire.reply();
@@ -422,7 +442,8 @@ fn g22_a_flood_of_host_calls_is_computing() {
 #[test]
 fn g26_a_guest_inherits_nothing() {
     for world in ["faults02", "faults03"] {
-        let server = site_with_canary(&guest(world), "").env("CANARY_SECRET", "do-not-tell").start();
+        let server =
+            site_with_canary(&guest(world), "").env("CANARY_SECRET", "do-not-tell").start();
         let text = server.get("/reach").text();
         assert!(text.contains("env=[]"), "{text}");
         assert!(text.contains("root=None passwd=false stdin=Some(0) tcp=false"), "{text}");
@@ -452,8 +473,9 @@ fn a_trap_takes_the_requests_of_its_instance_and_says_so() {
     let mut server = site_with_canary(&guest("faults03"), "").start();
     let after = Aftermath::begin(&server);
     let address = server.address;
-    let waits: Vec<_> =
-        (0..3).map(|_| std::thread::spawn(move || client::get(address, "/sleep-ms?2000").status)).collect();
+    let waits: Vec<_> = (0..3)
+        .map(|_| std::thread::spawn(move || client::get(address, "/sleep-ms?2000").status))
+        .collect();
     std::thread::sleep(Duration::from_millis(300));
     assert_eq!(server.get("/trap").status, 502);
     for wait in waits {
@@ -522,10 +544,12 @@ fn a_request_that_waits_too_long_for_an_instance_is_told() {
 
 #[test]
 fn in_flight_requests_are_bounded() {
-    let server = site_with_canary(&guest("faults03"), "[handlers.app.limits]\nin_flight = 2").start();
+    let server =
+        site_with_canary(&guest("faults03"), "[handlers.app.limits]\nin_flight = 2").start();
     let address = server.address;
-    let calls: Vec<_> =
-        (0..5).map(|_| std::thread::spawn(move || client::get(address, "/sleep-ms?800").status)).collect();
+    let calls: Vec<_> = (0..5)
+        .map(|_| std::thread::spawn(move || client::get(address, "/sleep-ms?800").status))
+        .collect();
     let mut statuses: Vec<u16> = calls.into_iter().map(|c| c.join().unwrap()).collect();
     statuses.sort_unstable();
     assert_eq!(statuses, [200, 200, 503, 503, 503]);
@@ -536,8 +560,9 @@ fn the_servers_instances_are_shared_by_its_handlers() {
     let site = site_with_canary(&guest("faults02"), "[server.limits]\ninstances = 2");
     let server = site.start();
     let address = server.address;
-    let calls: Vec<_> =
-        (0..6).map(|_| std::thread::spawn(move || client::get(address, "/sleep-ms?200").status)).collect();
+    let calls: Vec<_> = (0..6)
+        .map(|_| std::thread::spawn(move || client::get(address, "/sleep-ms?200").status))
+        .collect();
     std::thread::sleep(Duration::from_millis(50));
     assert_eq!(server.get("/canary/").status, 200, "the neighbour gets its turn");
     assert!(calls.into_iter().all(|call| call.join().unwrap() == 200));
@@ -562,7 +587,10 @@ fn bodies_stream_both_ways() {
         let body: Vec<u8> = (0..8 << 20).map(|i: u32| (i % 251) as u8).collect();
         let reply = client::post(server.address, "/echo", &body);
         assert!(reply.complete && reply.body == body);
-        assert_eq!(client::post(server.address, "/count", &body).text(), format!("{} whole", body.len()));
+        assert_eq!(
+            client::post(server.address, "/count", &body).text(),
+            format!("{} whole", body.len())
+        );
         // A piece comes back before the next one is sent.
         let mut wire = Wire::open(server.address);
         wire.request("POST /echo HTTP/1.1\nHost: test\nTransfer-Encoding: chunked\n\n");

@@ -70,18 +70,24 @@ fn routed() -> Server {
 }
 
 fn with_host(server: &Server, host: &str, path: &str) -> client::Reply {
-    client::send(server.address, &format!("GET {path} HTTP/1.1\nHost: {host}\nConnection: close\n\n"))
+    client::send(
+        server.address,
+        &format!("GET {path} HTTP/1.1\nHost: {host}\nConnection: close\n\n"),
+    )
 }
 
 #[test]
 fn routes_lead_by_host_method_and_path() {
     let server = routed();
     assert_eq!(server.get("/users/7").status, 200);
-    let reply = client::send(server.address, "DELETE /users/7 HTTP/1.1\nHost: test\nConnection: close\n\n");
+    let reply =
+        client::send(server.address, "DELETE /users/7 HTTP/1.1\nHost: test\nConnection: close\n\n");
     assert_eq!((reply.status, reply.header("allow")), (405, Some("GET, PUT, HEAD")));
-    let reply = client::send(server.address, "BREW /users/7 HTTP/1.1\nHost: test\nConnection: close\n\n");
+    let reply =
+        client::send(server.address, "BREW /users/7 HTTP/1.1\nHost: test\nConnection: close\n\n");
     assert_eq!(reply.status, 405, "an unknown method is judged by the route");
-    let reply = client::send(server.address, "BREW /files/x HTTP/1.1\nHost: test\nConnection: close\n\n");
+    let reply =
+        client::send(server.address, "BREW /files/x HTTP/1.1\nHost: test\nConnection: close\n\n");
     assert_eq!(reply.status, 200, "a route without methods takes all");
     let reply = server.get("/old/7");
     assert_eq!((reply.status, reply.header("location")), (308, Some("/users/7?from=old")));
@@ -149,7 +155,10 @@ fn http2_is_served_to_those_who_know() {
         let mut h2 = H2::open(server.address);
         for _ in 0..3 {
             let reply = h2.get("/");
-            assert_eq!((reply.status, reply.body.as_slice(), reply.ended), (Some(200), &b"ok"[..], true));
+            assert_eq!(
+                (reply.status, reply.body.as_slice(), reply.ended),
+                (Some(200), &b"ok"[..], true)
+            );
         }
         // A body both ways.
         let stream = h2.request("POST", "/echo", &[], false);
@@ -174,13 +183,18 @@ fn http2_requests_are_served_at_the_same_time() {
     let server = Site::component(&guest("faults03")).start();
     let mut h2 = H2::open(server.address);
     let began = std::time::Instant::now();
-    let streams: Vec<u32> = (0..20).map(|_| h2.request("GET", "/sleep-ms?300", &[], true)).collect();
+    let streams: Vec<u32> =
+        (0..20).map(|_| h2.request("GET", "/sleep-ms?300", &[], true)).collect();
     let mut ended = 0;
     while ended < streams.len() {
         let frame = h2.frame().expect("a frame");
         ended += usize::from(frame.flags & h2::END_STREAM != 0 && frame.kind <= h2::HEADERS);
     }
-    assert!(began.elapsed() < Duration::from_secs(4), "20 waits of 300 ms took {:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_secs(4),
+        "20 waits of 300 ms took {:?}",
+        began.elapsed()
+    );
 }
 
 #[test]
@@ -254,7 +268,9 @@ fn many_requests_wait_in_few_instances() {
             wire
         })
         .collect();
-    eventually(SOON, "all of them waiting", || server.metric("squall_in_flight{handler=\"app\"}") == 600.0);
+    eventually(SOON, "all of them waiting", || {
+        server.metric("squall_in_flight{handler=\"app\"}") == 600.0
+    });
     let instances = server.metric("squall_instances{handler=\"app\"}");
     assert!(instances <= 12.0, "{instances} instances for 600 waiting requests, 128 each");
     for wire in &mut wires {

@@ -18,12 +18,19 @@ fn what_a_guest_prints_becomes_log_lines() {
         eventually(SOON, "three lines", || guest_lines(&server).len() == 3);
         let lines = guest_lines(&server);
         let access = server.access();
-        let request = access.iter().find(|line| line["target"] == "/log?3").map(|line| &line["request"]);
+        let request =
+            access.iter().find(|line| line["target"] == "/log?3").map(|line| &line["request"]);
         for (i, line) in lines.iter().enumerate() {
             assert!(line["message"].as_str().unwrap().starts_with(&format!("line {i} ")), "{line}");
-            assert_eq!((line["handler"].as_str(), line["generation"].as_str()), (Some("app"), Some("1")));
+            assert_eq!(
+                (line["handler"].as_str(), line["generation"].as_str()),
+                (Some("app"), Some("1"))
+            );
             assert_eq!(line["stream"], "stdout");
-            assert!(request.is_none() || Some(&line["request"]) == request, "{world}: {line} {access:?}");
+            assert!(
+                request.is_none() || Some(&line["request"]) == request,
+                "{world}: {line} {access:?}"
+            );
             assert!(line["request"].is_string(), "{line}");
         }
     }
@@ -39,7 +46,9 @@ fn lines_of_requests_that_share_an_instance_are_told_apart() {
     for call in calls {
         assert_eq!(call.join().unwrap().text(), "logged");
     }
-    eventually(SOON, "all lines", || guest_lines(&server).len() == 12 && server.access().len() >= 6);
+    eventually(SOON, "all lines", || {
+        guest_lines(&server).len() == 12 && server.access().len() >= 6
+    });
     let access = server.access();
     for line in guest_lines(&server) {
         let number = line["message"].as_str().unwrap().rsplit(' ').next().unwrap().to_owned();
@@ -78,7 +87,8 @@ fn g25_a_guest_cannot_forge_the_log() {
         assert_eq!(server.get("/log-raw").text(), "logged");
         eventually(SOON, "the lines", || guest_lines(&server).len() >= 3);
         let lines = guest_lines(&server);
-        let messages: Vec<&str> = lines.iter().map(|line| line["message"].as_str().unwrap()).collect();
+        let messages: Vec<&str> =
+            lines.iter().map(|line| line["message"].as_str().unwrap()).collect();
         assert_eq!(messages[0], "one");
         assert_eq!(messages[1], "{\"level\":\"error\"}");
         assert!(messages[2].starts_with("\\u{1b}[31mred\\u{0}"), "{:?}", messages[2]);
@@ -119,7 +129,10 @@ fn every_request_is_one_line() {
     assert_eq!(ok["method"], "GET");
     assert_eq!(ok["response_bytes"], 2);
     assert!(ok["duration_ms"].as_f64().unwrap() > 0.0);
-    assert_eq!((line("/trap")["status"].as_u64(), line("/trap")["fault"].as_str()), (Some(502), Some("trap")));
+    assert_eq!(
+        (line("/trap")["status"].as_u64(), line("/trap")["fault"].as_str()),
+        (Some(502), Some("trap"))
+    );
     assert_eq!(line("/count")["request_bytes"], 5);
     assert_eq!(line("/canary/y")["handler"], "canary");
     // A guest's request id in the answer is the one in the log.
@@ -149,7 +162,8 @@ fn the_filter_says_which_lines_are_logged() {
     server.get("/log?2");
     std::thread::sleep(std::time::Duration::from_millis(200));
     assert!(server.log().is_empty(), "{:?}", server.stderr());
-    let (status, stderr) = Site::component(&guest("hello03")).env("SQUALL_LOG", "no=such=filter").run();
+    let (status, stderr) =
+        Site::component(&guest("hello03")).env("SQUALL_LOG", "no=such=filter").run();
     assert_eq!(status.code(), Some(64));
     assert!(stderr.contains("SQUALL_LOG"), "{stderr}");
 }
@@ -175,7 +189,8 @@ fn the_admin_pages_tell_what_is_going_on() {
     assert!(reply.text().ends_with("# EOF\n"));
     assert_eq!(server.metric("squall_requests_total{handler=\"app\",status=\"200\"}"), 1.0);
     assert_eq!(server.metric("squall_request_duration_seconds_count{handler=\"app\"}"), 1.0);
-    let post = client::send(server.admin, "POST /status HTTP/1.1\nHost: test\nConnection: close\n\n");
+    let post =
+        client::send(server.admin, "POST /status HTTP/1.1\nHost: test\nConnection: close\n\n");
     assert_eq!(post.status, 405);
     // Not for everybody: the public port has no such pages.
     assert_eq!(server.get("/metrics").text(), "ok", "it is the handler's path there");

@@ -277,9 +277,17 @@ fn o8_what_is_no_handler_is_refused_with_one_line() {
         ("core module", wat::parse_str("(module)").unwrap(), "this is a core module"),
         ("command", guest("command"), "a `wasi:cli` command"),
         ("other world", wat::parse_str("(component)").unwrap(), "it exports nothing"),
-        ("missing import", wat::parse_str(missing).unwrap(), "`acme:thing/x@1.0.0`, which this Squall does not offer"),
+        (
+            "missing import",
+            wat::parse_str(missing).unwrap(),
+            "`acme:thing/x@1.0.0`, which this Squall does not offer",
+        ),
         ("newer", wat::parse_str(newer).unwrap(), "newer than what this Squall serves"),
-        ("trap at start", wat02("(func $t unreachable) (start $t)", "nop"), "cannot be instantiated"),
+        (
+            "trap at start",
+            wat02("(func $t unreachable) (start $t)", "nop"),
+            "cannot be instantiated",
+        ),
     ];
     for (i, (name, bytes, words)) in cases.iter().enumerate() {
         server.site.replace("app.wasm", bytes);
@@ -309,7 +317,9 @@ fn o10_a_storm_of_saves_ends_with_the_last() {
     load.end();
     assert!(reloads(&server, "ok") >= 2.0, "the storm does not keep everything out");
     assert!(reloads(&server, "ok") < f64::from(last) / 3.0, "not every save is compiled");
-    eventually(SOON, "freeing the old ones", || server.status()["draining"].as_array().unwrap().is_empty());
+    eventually(SOON, "freeing the old ones", || {
+        server.status()["draining"].as_array().unwrap().is_empty()
+    });
 }
 
 #[test]
@@ -321,10 +331,22 @@ fn o12_a_bad_config_changes_nothing_and_says_where() {
         ("syntax", "[[routes]\n".to_owned(), "squall.toml:1:"),
         ("unknown key", format!("{good}\ncolour = 1\n"), "unknown key `colour`"),
         ("type", good.replace("mount = \"/\"", "mount = 7"), "squall.toml:2:"),
-        ("duplicate route", format!("[[routes]]\nmount = \"/\"\nhandler = \"app\"\n{good}"), "is in conflict with"),
+        (
+            "duplicate route",
+            format!("[[routes]]\nmount = \"/\"\nhandler = \"app\"\n{good}"),
+            "is in conflict with",
+        ),
         ("missing component", good.replace("app.wasm", "none.wasm"), "there is no such file"),
-        ("missing handler", good.replace("handler = \"app\"", "handler = \"b\""), "there is no handler `b`; known are `app`"),
-        ("fixed", format!("[server]\nlisten = \"127.0.0.1:9\"\n{good}"), "`server.listen` cannot change"),
+        (
+            "missing handler",
+            good.replace("handler = \"app\"", "handler = \"b\""),
+            "there is no handler `b`; known are `app`",
+        ),
+        (
+            "fixed",
+            format!("[server]\nlisten = \"127.0.0.1:9\"\n{good}"),
+            "`server.listen` cannot change",
+        ),
     ];
     for (i, (name, config, words)) in cases.iter().enumerate() {
         server.site.replace("squall.toml", config);
@@ -347,13 +369,20 @@ fn a_new_config_is_applied_as_a_whole() {
     let load = Load::on(&server);
     server.site.write("two.wasm", guest("hello03"));
     let good = fs::read_to_string(server.site.file("squall.toml")).unwrap();
-    let with_two = format!("[[routes]]\nmount = \"/two\"\nhandler = \"two\"\n[handlers.two]\ncomponent = \"two.wasm\"\n{good}");
+    let with_two = format!(
+        "[[routes]]\nmount = \"/two\"\nhandler = \"two\"\n[handlers.two]\ncomponent = \"two.wasm\"\n{good}"
+    );
     server.site.replace("squall.toml", &with_two);
     eventually(SOON, "the new route", || server.get("/two/").text() == "Hello, World!\n");
     assert_eq!(server.generation("app"), 1, "what did not change keeps its generation");
-    let limited = with_two.replace("component = \"two.wasm\"\n", "component = \"two.wasm\"\nlimits = { body_size = \"10 B\" }\n");
+    let limited = with_two.replace(
+        "component = \"two.wasm\"\n",
+        "component = \"two.wasm\"\nlimits = { body_size = \"10 B\" }\n",
+    );
     server.site.replace("squall.toml", &limited);
-    eventually(SOON, "the new limit", || client::post(server.address, "/two/", &[0; 11]).status == 413);
+    eventually(SOON, "the new limit", || {
+        client::post(server.address, "/two/", &[0; 11]).status == 413
+    });
     assert_eq!(server.generation("two"), 2);
     // Its component is watched as well.
     server.site.replace("two.wasm", guest("hello02"));
@@ -415,11 +444,16 @@ fn o16_what_runs_stays_on_its_generation_until_the_drain_deadline() {
         let status = server.status();
         assert_eq!(status["draining"][0]["generation"], 1, "{status}");
         let quick = quick.join().unwrap();
-        assert!(quick.complete && quick.text().ends_with(&marker(1)), "{world}: finishes on the old");
+        assert!(
+            quick.complete && quick.text().ends_with(&marker(1)),
+            "{world}: finishes on the old"
+        );
         let slow = slow.join().unwrap();
         assert!(!slow.complete && slow.text().starts_with(&marker(1)), "{world}: cut visibly");
         server.await_log("the replaced generation did not finish");
-        eventually(SOON, "freeing it", || server.status()["draining"].as_array().unwrap().is_empty());
+        eventually(SOON, "freeing it", || {
+            server.status()["draining"].as_array().unwrap().is_empty()
+        });
     }
 }
 
@@ -431,7 +465,11 @@ fn a_health_request_keeps_a_bad_generation_out() {
     // It starts, and answers its health request with a trap.
     server.site.replace("app.wasm", wat02("", "unreachable"));
     eventually(SOON, "refusing it", || reloads(&server, "rejected") == 1.0);
-    assert!(trouble(&server).unwrap().contains("health request `/health`"), "{:?}", trouble(&server));
+    assert!(
+        trouble(&server).unwrap().contains("health request `/health`"),
+        "{:?}",
+        trouble(&server)
+    );
     server.site.replace("app.wasm", version("version03", 3));
     await_version(&server, 3);
     load.end();
@@ -448,10 +486,16 @@ fn swaps_under_load_lose_nothing() {
         }
         load.end();
         assert_eq!(server.generation("app"), 12);
-        let faults: f64 =
-            server.metrics().iter().filter(|(name, _)| name.starts_with("squall_faults_total")).map(|(_, n)| n).sum();
+        let faults: f64 = server
+            .metrics()
+            .iter()
+            .filter(|(name, _)| name.starts_with("squall_faults_total"))
+            .map(|(_, n)| n)
+            .sum();
         assert_eq!(faults, 0.0);
-        eventually(SOON, "freeing the old ones", || server.status()["draining"].as_array().unwrap().is_empty());
+        eventually(SOON, "freeing the old ones", || {
+            server.status()["draining"].as_array().unwrap().is_empty()
+        });
     }
 }
 
@@ -496,7 +540,8 @@ fn o20_a_damaged_compile_cache_is_a_miss() {
     // The default one is only left alone.
     let home = tempfile::tempdir().unwrap();
     fs::create_dir_all(home.path().join("squall/components")).unwrap();
-    fs::set_permissions(home.path().join("squall/components"), fs::Permissions::from_mode(0o777)).unwrap();
+    fs::set_permissions(home.path().join("squall/components"), fs::Permissions::from_mode(0o777))
+        .unwrap();
     let site = Site::component(&guest("hello03")).default_cache();
     let server = site.env("XDG_CACHE_HOME", home.path().to_str().unwrap()).start();
     assert_eq!(server.get("/").status, 200);

@@ -121,7 +121,10 @@ fn o13_a_bad_start_binds_nothing() {
     let (status, stderr) = site.run();
     assert_eq!(status.code(), Some(64));
     assert!(stderr.contains("handler `a`") && stderr.contains("there is no such file"), "{stderr}");
-    assert!(stderr.contains("handler `b`") && stderr.contains("this is not WebAssembly"), "{stderr}");
+    assert!(
+        stderr.contains("handler `b`") && stderr.contains("this is not WebAssembly"),
+        "{stderr}"
+    );
 }
 
 #[test]

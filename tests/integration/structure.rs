@@ -52,7 +52,9 @@ fn libraries_are_named_where_they_belong() {
     for (path, code) in host() {
         for (library, homes) in rules {
             let at_home = homes.iter().any(|home| {
-                path == *home || path == format!("{home}.rs") || path.starts_with(&format!("{home}/"))
+                path == *home
+                    || path == format!("{home}.rs")
+                    || path.starts_with(&format!("{home}/"))
             });
             let used = code.contains(&format!("{library}::"));
             let prefixed = library == "wasmtime" && !names(&code, "wasmtime");

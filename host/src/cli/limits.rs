@@ -33,7 +33,11 @@ pub(crate) fn run(limits: &Limits) -> ExitCode {
 fn print_table(title: &str, rows: &[LimitRow]) {
     print(format_args!("[{title}]"));
     for row in rows {
-        let changed = if row.value == row.default { String::new() } else { format!(" (default {})", row.default) };
+        let changed = if row.value == row.default {
+            String::new()
+        } else {
+            format!(" (default {})", row.default)
+        };
         print(format_args!("{:<26} {:>12}{changed}  {}", row.name, row.value, row.reason));
     }
     print("");

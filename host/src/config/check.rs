@@ -2,9 +2,7 @@
 //! opening a component is refused here.
 
 use super::place::Problem;
-use super::{
-    Access, Config, Folder, Grants, HandlerConfig, Isolation, SecretSource, Target, raw,
-};
+use super::{Access, Config, Folder, Grants, HandlerConfig, Isolation, SecretSource, Target, raw};
 use crate::id::HandlerName;
 use crate::limits::{HandlerLimits, ServerLimits};
 use crate::policy::{OutboundGrants, PrivateRanges, TcpGrants};
@@ -77,9 +75,9 @@ fn listen(raw: Option<raw::OneOrMany>) -> Checked<Vec<std::net::SocketAddr>> {
 fn address(text: &str) -> Checked<std::net::SocketAddr> {
     let text = text.strip_prefix("http://").unwrap_or(text);
     let with_host = text.replacen("localhost:", "127.0.0.1:", 1);
-    with_host
-        .parse()
-        .map_err(|_| Problem::new(format!("`{text}` is not an address; write for example `127.0.0.1:3000`")))
+    with_host.parse().map_err(|_| {
+        Problem::new(format!("`{text}` is not an address; write for example `127.0.0.1:3000`"))
+    })
 }
 
 fn handler(
@@ -97,12 +95,15 @@ fn handler(
         Some("request") => Some(Isolation::Request),
         Some("shared") => Some(Isolation::Shared),
         Some(other) => {
-            let problem = format!("`{other}` is not `request` (a fresh instance each time) or `shared`");
+            let problem =
+                format!("`{other}` is not `request` (a fresh instance each time) or `shared`");
             return Err(Problem::new(problem).below("isolation"));
         }
     };
     if let Some(path) = raw.health.as_deref().filter(|path| !path.starts_with('/')) {
-        return Err(Problem::new(format!("health path `{path}` does not start with `/`")).below("health"));
+        return Err(
+            Problem::new(format!("health path `{path}` does not start with `/`")).below("health")
+        );
     }
     Ok(HandlerConfig {
         component: base.join(&raw.component),
@@ -114,7 +115,8 @@ fn handler(
                 .map_err(|e| Problem::new(e).below("outbound"))?,
             outbound_private: PrivateRanges::parse(&raw.outbound_private)
                 .map_err(|e| Problem::new(e).below("outbound_private"))?,
-            outbound_tcp: TcpGrants::parse(&raw.outbound_tcp).map_err(|e| Problem::new(e).below("outbound_tcp"))?,
+            outbound_tcp: TcpGrants::parse(&raw.outbound_tcp)
+                .map_err(|e| Problem::new(e).below("outbound_tcp"))?,
             secrets: secrets(raw.secrets, &raw.config, base).map_err(|p| p.below("secrets"))?,
             config: config_values(raw.config).map_err(|p| p.below("config"))?,
             folders: folders(raw.folders, base).map_err(|p| p.below("folders"))?,
@@ -159,14 +161,19 @@ fn check_limits(server: &ServerLimits, handler: &HandlerLimits) -> Checked<()> {
         return Err(Problem::new(problem).below("memory"));
     }
     if server.head_size.get() < 8 << 10 {
-        return Err(Problem::new("`head_size` is below `8 KiB`, the smallest that HTTP/1 can be read with").below("head_size"));
+        return Err(Problem::new(
+            "`head_size` is below `8 KiB`, the smallest that HTTP/1 can be read with",
+        )
+        .below("head_size"));
     }
     Ok(())
 }
 
 fn config_values(raw: BTreeMap<String, String>) -> Checked<BTreeMap<String, String>> {
     match raw.keys().find(|key| !is_config_key(key)) {
-        Some(key) => Err(Problem::new(format!("`{key}` is not a name for a value")).below(key.as_str())),
+        Some(key) => {
+            Err(Problem::new(format!("`{key}` is not a name for a value")).below(key.as_str()))
+        }
         None => Ok(raw),
     }
 }
@@ -221,7 +228,9 @@ fn route(
     let host = host.map_err(|e| Problem::new(e).below("host"))?;
     let path = match (raw.path.as_deref(), raw.mount.as_deref()) {
         (Some(path), None) => PathPattern::path(path).map_err(|e| Problem::new(e).below("path"))?,
-        (None, Some(mount)) => PathPattern::mount(mount).map_err(|e| Problem::new(e).below("mount"))?,
+        (None, Some(mount)) => {
+            PathPattern::mount(mount).map_err(|e| Problem::new(e).below("mount"))?
+        }
         _ => {
             return Err(Problem::new(
                 "a route has either `path`, such as `/users/{id}`, or `mount`, which takes all below it",
@@ -230,7 +239,10 @@ fn route(
     };
     let method = |text: &String| {
         let method = text.parse::<Method>().ok().filter(|_| *text == text.to_ascii_uppercase());
-        method.ok_or_else(|| Problem::new(format!("`{text}` is not a method; methods are in upper case")).below("methods"))
+        method.ok_or_else(|| {
+            Problem::new(format!("`{text}` is not a method; methods are in upper case"))
+                .below("methods")
+        })
     };
     let methods = raw.methods.iter().map(method).collect::<Checked<_>>()?;
     let is_redirect = raw.redirect.is_some();
@@ -240,7 +252,8 @@ fn route(
         (Some(name), None, None, None) => Target::Handler(known_handler(&name, handlers)?),
         (None, Some(folder), None, None) => {
             if !path.captures().is_empty() || !raw.mount.is_some() {
-                return Err(Problem::new("a `folder` is served below a `mount`, not a `path`").below("folder"));
+                return Err(Problem::new("a `folder` is served below a `mount`, not a `path`")
+                    .below("folder"));
             }
             Target::Static(base.join(PathBuf::from(folder)))
         }
@@ -258,7 +271,10 @@ fn route(
     Ok((RouteKey { host, methods, path }, target))
 }
 
-fn known_handler(name: &str, handlers: &BTreeMap<HandlerName, HandlerConfig>) -> Checked<HandlerName> {
+fn known_handler(
+    name: &str,
+    handlers: &BTreeMap<HandlerName, HandlerConfig>,
+) -> Checked<HandlerName> {
     let wanted = HandlerName::new(name);
     if handlers.contains_key(&wanted) {
         return Ok(wanted);
@@ -271,7 +287,9 @@ fn known_handler(name: &str, handlers: &BTreeMap<HandlerName, HandlerConfig>) ->
 fn status(code: u16, is_redirect: bool) -> Checked<StatusCode> {
     let allowed = if is_redirect { 300..400 } else { 200..600 };
     let status = StatusCode::from_u16(code).ok().filter(|_| allowed.contains(&code));
-    status.ok_or_else(|| Problem::new(format!("`{code}` is not a status that this route can answer with")))
+    status.ok_or_else(|| {
+        Problem::new(format!("`{code}` is not a status that this route can answer with"))
+    })
 }
 
 /// A redirect's place is a header value, and its captures are those of its path.
@@ -285,7 +303,9 @@ fn check_redirect(to: &str, path: &PathPattern) -> Checked<()> {
             return Err(Problem::new(format!("`{to}` has a `{{` without its `}}`")));
         };
         if !path.captures().iter().any(|capture| **capture == *name) {
-            return Err(Problem::new(format!("`{to}` names `{{{name}}}`, which the route's path does not capture")));
+            return Err(Problem::new(format!(
+                "`{to}` names `{{{name}}}`, which the route's path does not capture"
+            )));
         }
         rest = tail;
     }

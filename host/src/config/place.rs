@@ -65,7 +65,9 @@ fn explain(message: &str) -> String {
         return format!("`{field}` is a limit of the server; put it below `[server.limits]`");
     }
     if PartialHandlerLimits::NAMES.contains(&field) {
-        return format!("`{field}` is a limit of handlers; put it below `[limits]` or `[handlers.NAME.limits]`");
+        return format!(
+            "`{field}` is a limit of handlers; put it below `[limits]` or `[handlers.NAME.limits]`"
+        );
     }
     message.replacen("unknown field", "unknown key", 1)
 }

@@ -31,7 +31,8 @@ pub enum Source {
 impl Source {
     /// Tells what `path` is.
     pub fn find(path: &Path) -> Result<Self> {
-        let found = std::fs::metadata(path).with_context(|| format!("cannot open `{}`", path.display()))?;
+        let found =
+            std::fs::metadata(path).with_context(|| format!("cannot open `{}`", path.display()))?;
         if found.is_dir() {
             let file = path.join(CONFIG_FILE);
             if file.exists() {

@@ -35,8 +35,7 @@ pub(super) async fn deliver(
     let (mut head, body) = response.into_parts();
     // RFC 9110 section 15.4.5: a 304 carries what the 200 would have carried.
     if head.status == StatusCode::NOT_MODIFIED && has_variants {
-        head.headers
-            .insert(VARY, HeaderValue::from_static("accept-encoding"));
+        head.headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
     }
     let length = match head.status {
         StatusCode::OK | StatusCode::PARTIAL_CONTENT if *method == Method::GET => {

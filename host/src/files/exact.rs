@@ -24,11 +24,7 @@ pub(super) struct Exact {
 
 impl Exact {
     pub(super) fn new(inner: ServeFileSystemResponseBody, length: u64) -> Exact {
-        Exact {
-            inner,
-            left: length,
-            failed: false,
-        }
+        Exact { inner, left: length, failed: false }
     }
 }
 

@@ -17,18 +17,10 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    pub(super) const FOLDER: Facts = Facts {
-        is_folder: true,
-        length: 0,
-        stamp: UNIX_EPOCH,
-    };
+    pub(super) const FOLDER: Facts = Facts { is_folder: true, length: 0, stamp: UNIX_EPOCH };
 
     pub(super) fn of_file(metadata: &Metadata) -> Facts {
-        Facts {
-            is_folder: false,
-            length: metadata.len(),
-            stamp: stamp(metadata),
-        }
+        Facts { is_folder: false, length: metadata.len(), stamp: stamp(metadata) }
     }
 }
 

@@ -56,14 +56,8 @@ impl Range {
         }
         let range = match (first, last) {
             ("", length) => Range::Suffix(number(length)?),
-            (first, "") => Range::From {
-                first: number(first)?,
-                last: u64::MAX,
-            },
-            (first, last) => Range::From {
-                first: number(first)?,
-                last: number(last)?,
-            },
+            (first, "") => Range::From { first: number(first)?, last: u64::MAX },
+            (first, last) => Range::From { first: number(first)?, last: number(last)? },
         };
         match range {
             // Section 14.1.1: invalid, so ignored.
@@ -141,12 +135,7 @@ mod tests {
 
     #[test]
     fn what_is_beyond_the_end_is_outside() {
-        for range in [
-            "bytes=10-",
-            "bytes=10-20",
-            "bytes=-0",
-            "bytes=99999999999999999999-",
-        ] {
+        for range in ["bytes=10-", "bytes=10-20", "bytes=-0", "bytes=99999999999999999999-"] {
             assert_eq!(part(range, 10), Part::Outside(10), "{range}");
         }
         assert_eq!(part("bytes=0-", 0), Part::Outside(0));

@@ -42,10 +42,7 @@ impl Root {
     pub(super) fn open(path: &Path) -> anyhow::Result<Root> {
         let dir = Dir::open_ambient_dir(path, cap_std::ambient_authority())
             .with_context(|| format!("cannot open the static folder `{}`", path.display()))?;
-        Ok(Root {
-            dir,
-            name: path.to_owned(),
-        })
+        Ok(Root { dir, name: path.to_owned() })
     }
 
     pub(super) fn name(&self) -> &Path {
@@ -106,10 +103,9 @@ fn is_refusal(error: &io::Error) -> bool {
                 | Errno::STALE
         ),
         // cap-std's own error for a path that leads out has no number.
-        None => matches!(
-            error.kind(),
-            io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput
-        ),
+        None => {
+            matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput)
+        }
     }
 }
 

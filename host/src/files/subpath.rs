@@ -23,17 +23,11 @@ impl Subpath {
     pub(super) fn parse(path: &str) -> Option<Subpath> {
         let path = path.strip_prefix('/')?;
         if path.is_empty() {
-            return Some(Subpath {
-                names: Vec::new(),
-                ends_with_slash: true,
-            });
+            return Some(Subpath { names: Vec::new(), ends_with_slash: true });
         }
         let without_slash = path.strip_suffix('/');
-        let names: Vec<String> = without_slash
-            .unwrap_or(path)
-            .split('/')
-            .map(decode)
-            .collect::<Option<_>>()?;
+        let names: Vec<String> =
+            without_slash.unwrap_or(path).split('/').map(decode).collect::<Option<_>>()?;
         let hidden = |(depth, name): (usize, &String)| {
             // With it go `.` and `..`, `.git`, `.env` and `.htaccess`.
             name.starts_with('.') && !(depth == 0 && name == WELL_KNOWN)
@@ -41,10 +35,7 @@ impl Subpath {
         if names.iter().enumerate().any(hidden) {
             return None;
         }
-        Some(Subpath {
-            names,
-            ends_with_slash: without_slash.is_some(),
-        })
+        Some(Subpath { names, ends_with_slash: without_slash.is_some() })
     }
 
     /// True if the path cannot name a file.

@@ -40,12 +40,7 @@ impl Site {
         fs::write(outside.join("secret.txt"), SECRET).unwrap();
         fs::write(outside.join("index.html"), SECRET).unwrap();
         let files = Files::open(&root).unwrap();
-        Site {
-            _folder: folder,
-            root,
-            outside,
-            files,
-        }
+        Site { _folder: folder, root, outside, files }
     }
 
     fn with(entries: &[(&str, &str)]) -> Site {
@@ -119,16 +114,11 @@ async fn ask(
     }
     let head = request.body(()).unwrap().into_parts().0;
     let served = files.serve(&head, path);
-    let response = tokio::time::timeout(Duration::from_secs(10), served)
-        .await
-        .expect("nothing may block");
+    let response =
+        tokio::time::timeout(Duration::from_secs(10), served).await.expect("nothing may block");
     let (head, body) = response.into_parts();
     let body = body.collect().await.expect("the body is whole").to_bytes();
-    let answer = Answer {
-        status: head.status,
-        headers: head.headers,
-        body,
-    };
+    let answer = Answer { status: head.status, headers: head.headers, body };
     assert_eq!(answer.header("x-content-type-options"), "nosniff");
     assert_eq!(answer.header("cache-control"), "no-cache");
     let text = String::from_utf8_lossy(&answer.body);

@@ -59,7 +59,8 @@ pub async fn serve(listener: Listener, admin: Admin) {
 
 fn answer(admin: &Admin, request: &Request<Incoming>) -> Response<Body> {
     if request.method() != Method::GET && request.method() != Method::HEAD {
-        let mut response = page(StatusCode::METHOD_NOT_ALLOWED, TEXT, "method not allowed\n".into());
+        let mut response =
+            page(StatusCode::METHOD_NOT_ALLOWED, TEXT, "method not allowed\n".into());
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         return response;
     }
@@ -71,7 +72,9 @@ fn answer(admin: &Admin, request: &Request<Incoming>) -> Response<Body> {
             Err(error) => page(StatusCode::INTERNAL_SERVER_ERROR, TEXT, format!("{error}\n")),
         },
         "/metrics" => page(StatusCode::OK, metrics::CONTENT_TYPE, metrics::encode(admin)),
-        _ => page(StatusCode::NOT_FOUND, TEXT, "try /healthz, /readyz, /status or /metrics\n".into()),
+        _ => {
+            page(StatusCode::NOT_FOUND, TEXT, "try /healthz, /readyz, /status or /metrics\n".into())
+        }
     }
 }
 

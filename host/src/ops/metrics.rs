@@ -40,22 +40,47 @@ impl Collector for Snapshot {
 type Handlers = [(String, Arc<HandlerMeter>)];
 
 fn encode_handlers(encoder: &mut DescriptorEncoder, handlers: &Handlers) -> Result<(), Error> {
-    counters(encoder, "requests", "Requests answered, by handler and status", handlers, "status", |m| {
-        m.requests.get().into_iter().map(|(status, n)| (status.to_string(), n)).collect()
-    })?;
+    counters(
+        encoder,
+        "requests",
+        "Requests answered, by handler and status",
+        handlers,
+        "status",
+        |m| m.requests.get().into_iter().map(|(status, n)| (status.to_string(), n)).collect(),
+    )?;
     durations(encoder, handlers)?;
-    counters(encoder, "faults", "Failed requests, by handler and kind of fault", handlers, "kind", |m| {
-        m.faults().map(|(kind, n)| (kind.label().to_owned(), n)).collect()
-    })?;
-    counters(encoder, "reloads", "Looks at a changed component, by result", handlers, "result", |m| {
-        owned(m.reloads.get())
-    })?;
-    counters(encoder, "outbound_requests", "Outbound requests, by outcome", handlers, "outcome", |m| {
-        owned(m.outbound.get())
-    })?;
-    counters(encoder, "outbound_denied", "Outbound calls that no grant allows", handlers, "reason", |m| {
-        owned(m.outbound_denied.get())
-    })?;
+    counters(
+        encoder,
+        "faults",
+        "Failed requests, by handler and kind of fault",
+        handlers,
+        "kind",
+        |m| m.faults().map(|(kind, n)| (kind.label().to_owned(), n)).collect(),
+    )?;
+    counters(
+        encoder,
+        "reloads",
+        "Looks at a changed component, by result",
+        handlers,
+        "result",
+        |m| owned(m.reloads.get()),
+    )?;
+    counters(
+        encoder,
+        "outbound_requests",
+        "Outbound requests, by outcome",
+        handlers,
+        "outcome",
+        |m| owned(m.outbound.get()),
+    )?;
+    counters(
+        encoder,
+        "outbound_denied",
+        "Outbound calls that no grant allows",
+        handlers,
+        "reason",
+        |m| owned(m.outbound_denied.get()),
+    )?;
     let counter = |encoder: &mut DescriptorEncoder, name, help, get: fn(&HandlerMeter) -> u64| {
         let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
         for (handler, meter) in handlers {
@@ -65,9 +90,15 @@ fn encode_handlers(encoder: &mut DescriptorEncoder, handlers: &Handlers) -> Resu
         Ok::<(), Error>(())
     };
     counter(encoder, "instances_started", "Instances made", |m| m.instances_started.get())?;
-    counter(encoder, "request_bytes", "Bytes of request bodies received", |m| m.request_bytes.get())?;
-    counter(encoder, "response_bytes", "Bytes of response bodies sent", |m| m.response_bytes.get())?;
-    counter(encoder, "guest_log_dropped", "Lines of guests that were not logged", |m| m.log_dropped.get())?;
+    counter(encoder, "request_bytes", "Bytes of request bodies received", |m| {
+        m.request_bytes.get()
+    })?;
+    counter(encoder, "response_bytes", "Bytes of response bodies sent", |m| {
+        m.response_bytes.get()
+    })?;
+    counter(encoder, "guest_log_dropped", "Lines of guests that were not logged", |m| {
+        m.log_dropped.get()
+    })?;
     counter(encoder, "host_panics", "Panics of the host while it ran a guest", |m| m.panics.get())?;
     let gauge = |encoder: &mut DescriptorEncoder, name, help, get: fn(&HandlerMeter) -> u64| {
         let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
@@ -91,14 +122,39 @@ fn encode_server(encoder: &mut DescriptorEncoder, admin: &Admin) -> Result<(), E
         metric.encode(encoder.encode_descriptor(name, help, None, ConstCounter::<u64>::TYPE)?)
     };
     plain(encoder, "connections_accepted", "Connections accepted", meter.accepted.get())?;
-    plain(encoder, "log_dropped", "Lines of the log that nobody took in time", admin.log_dropped.dropped_lines() as u64)?;
-    plain(encoder, "access_log_dropped", "Lines of the access log that nobody took in time", meter.access_dropped.get())?;
+    plain(
+        encoder,
+        "log_dropped",
+        "Lines of the log that nobody took in time",
+        admin.log_dropped.dropped_lines() as u64,
+    )?;
+    plain(
+        encoder,
+        "access_log_dropped",
+        "Lines of the access log that nobody took in time",
+        meter.access_dropped.get(),
+    )?;
     let open = ConstGauge::new(meter.connections.get());
-    open.encode(encoder.encode_descriptor("connections", "Connections open", None, MetricType::Gauge)?)?;
+    open.encode(encoder.encode_descriptor(
+        "connections",
+        "Connections open",
+        None,
+        MetricType::Gauge,
+    )?)?;
     let tallies = [
-        ("connections_closed", "Connections that we ended, by reason", "reason", meter.closed.get()),
+        (
+            "connections_closed",
+            "Connections that we ended, by reason",
+            "reason",
+            meter.closed.get(),
+        ),
         ("accept_errors", "Errors of accept, by kind", "error", meter.accept_errors.get()),
-        ("config_reloads", "Looks at a changed config, by result", "result", meter.config_reloads.get()),
+        (
+            "config_reloads",
+            "Looks at a changed config, by result",
+            "result",
+            meter.config_reloads.get(),
+        ),
     ];
     for (name, help, label, tally) in tallies {
         let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
@@ -106,14 +162,22 @@ fn encode_server(encoder: &mut DescriptorEncoder, admin: &Admin) -> Result<(), E
             ConstCounter::new(n).encode(family.encode_family(&[(label, value)])?)?;
         }
     }
-    let mut family =
-        encoder.encode_descriptor("other_requests", "Requests that reached no handler, by status", None, MetricType::Counter)?;
+    let mut family = encoder.encode_descriptor(
+        "other_requests",
+        "Requests that reached no handler, by status",
+        None,
+        MetricType::Counter,
+    )?;
     for (status, n) in meter.other.requests.get() {
         let status = status.to_string();
         ConstCounter::new(n).encode(family.encode_family(&[("status", status.as_str())])?)?;
     }
-    let mut family =
-        encoder.encode_descriptor("rejects", "Requests refused before they were routed, by kind", None, MetricType::Counter)?;
+    let mut family = encoder.encode_descriptor(
+        "rejects",
+        "Requests refused before they were routed, by kind",
+        None,
+        MetricType::Counter,
+    )?;
     for (kind, n) in meter.other.faults() {
         ConstCounter::new(n).encode(family.encode_family(&[("kind", kind.label())])?)?;
     }
@@ -149,7 +213,9 @@ fn durations(encoder: &mut DescriptorEncoder, handlers: &Handlers) -> Result<(),
         let buckets: Vec<(f64, u64)> = bounds.zip(counts.iter().copied()).collect();
         let labels = [("handler", handler.as_str())];
         let count = counts.iter().sum();
-        family.encode_family(&labels)?.encode_histogram::<[(&str, &str); 0]>(sum, count, &buckets, None)?;
+        family
+            .encode_family(&labels)?
+            .encode_histogram::<[(&str, &str); 0]>(sum, count, &buckets, None)?;
     }
     Ok(())
 }

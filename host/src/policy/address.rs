@@ -24,9 +24,7 @@ impl PrivateRanges {
     }
 
     pub fn contains(&self, address: IpAddr) -> bool {
-        self.0
-            .iter()
-            .any(|range| range.contains(address.to_canonical()))
+        self.0.iter().any(|range| range.contains(address.to_canonical()))
     }
 }
 
@@ -51,11 +49,9 @@ pub(super) fn check(private: &PrivateRanges, named: &Named, address: IpAddr) -> 
             kind,
             range: range.map(|range| range.to_string()),
         },
-        _ => Denied::PrivateLiteral {
-            target: named.to_string(),
-            kind,
-            list: named.scheme().list(),
-        },
+        _ => {
+            Denied::PrivateLiteral { target: named.to_string(), kind, list: named.scheme().list() }
+        }
     })
 }
 
@@ -92,23 +88,11 @@ const SPECIAL_V4: &[(Ipv4Addr, u8, &str)] = &[
 const SPECIAL_V6: &[(Ipv6Addr, u8, &str)] = &[
     (Ipv6Addr::UNSPECIFIED, 128, "unspecified"),
     (Ipv6Addr::LOCALHOST, 128, "loopback"),
-    (
-        Ipv6Addr::new(0x64, 0xff9b, 1, 0, 0, 0, 0, 0),
-        48,
-        "local translation",
-    ),
+    (Ipv6Addr::new(0x64, 0xff9b, 1, 0, 0, 0, 0, 0), 48, "local translation"),
     (Ipv6Addr::new(0x100, 0, 0, 0, 0, 0, 0, 0), 64, "discard"),
     (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23, "reserved"),
-    (
-        Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0),
-        32,
-        "documentation",
-    ),
-    (
-        Ipv6Addr::new(0x3fff, 0, 0, 0, 0, 0, 0, 0),
-        20,
-        "documentation",
-    ),
+    (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0), 32, "documentation"),
+    (Ipv6Addr::new(0x3fff, 0, 0, 0, 0, 0, 0, 0), 20, "documentation"),
     (Ipv6Addr::new(0xfc00, 0, 0, 0, 0, 0, 0, 0), 7, "private"),
     (Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0), 10, "link-local"),
     (Ipv6Addr::new(0xfec0, 0, 0, 0, 0, 0, 0, 0), 10, "site-local"),
@@ -116,10 +100,8 @@ const SPECIAL_V6: &[(Ipv6Addr, u8, &str)] = &[
 ];
 
 /// Where public IPv6 addresses are handed out.
-const GLOBAL_V6: Range = Range {
-    base: IpAddr::V6(Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0)),
-    prefix: 3,
-};
+const GLOBAL_V6: Range =
+    Range { base: IpAddr::V6(Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0)), prefix: 3 };
 
 fn special(address: IpAddr) -> Option<Special> {
     match address {
@@ -138,16 +120,10 @@ fn special_v6(address: Ipv6Addr) -> Option<Special> {
     }
     if let Some(carried) = carried(address) {
         let found = carried.into_iter().find_map(special_v4);
-        return found.map(|found| Special {
-            kind: found.kind,
-            range: None,
-        });
+        return found.map(|found| Special { kind: found.kind, range: None });
     }
     let public = GLOBAL_V6.contains(address.into());
-    (!public).then_some(Special {
-        kind: "reserved",
-        range: None,
-    })
+    (!public).then_some(Special { kind: "reserved", range: None })
 }
 
 fn listed<A: Copy + Into<IpAddr>>(
@@ -155,14 +131,8 @@ fn listed<A: Copy + Into<IpAddr>>(
     address: IpAddr,
 ) -> Option<Special> {
     list.iter().find_map(|&(base, prefix, kind)| {
-        let range = Range {
-            base: base.into(),
-            prefix,
-        };
-        range.contains(address).then_some(Special {
-            kind,
-            range: Some(range),
-        })
+        let range = Range { base: base.into(), prefix };
+        range.contains(address).then_some(Special { kind, range: Some(range) })
     })
 }
 
@@ -196,9 +166,7 @@ struct Range {
 
 impl Range {
     fn parse(entry: &str) -> Result<Range, PolicyError> {
-        let bad = || PolicyError::Range {
-            entry: entry.to_owned(),
-        };
+        let bad = || PolicyError::Range { entry: entry.to_owned() };
         let (base, prefix) = match entry.split_once('/') {
             Some((base, prefix)) => (base, Some(prefix)),
             None => (entry, None),
@@ -206,27 +174,21 @@ impl Range {
         let base: IpAddr = base.parse().map_err(|_| bad())?;
         let prefix = match prefix {
             None => width(base),
-            Some(text) if text.bytes().all(|b| b.is_ascii_digit()) => text
-                .parse()
-                .ok()
-                .filter(|&prefix| prefix <= width(base))
-                .ok_or_else(bad)?,
+            Some(text) if text.bytes().all(|b| b.is_ascii_digit()) => {
+                text.parse().ok().filter(|&prefix| prefix <= width(base)).ok_or_else(bad)?
+            }
             Some(_) => return Err(bad()),
         };
         // Addresses are compared after they have lost their mapping.
         if base.to_canonical() != base {
             return Err(bad());
         }
-        let cut = Range {
-            base: truncate(base, prefix),
-            prefix,
-        };
+        let cut = Range { base: truncate(base, prefix), prefix };
         match cut.base == base {
             true => Ok(cut),
-            false => Err(PolicyError::RangeBits {
-                entry: entry.to_owned(),
-                instead: cut.to_string(),
-            }),
+            false => {
+                Err(PolicyError::RangeBits { entry: entry.to_owned(), instead: cut.to_string() })
+            }
         }
     }
 

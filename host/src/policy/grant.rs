@@ -16,9 +16,7 @@ impl OutboundGrants {
     /// `https://*` and `http://localhost:*`.
     pub fn parse(list: &[String]) -> Result<Self, PolicyError> {
         let grants = list.iter().map(|entry| Grant::parse_origin(entry));
-        Ok(OutboundGrants(Grants::new(
-            grants.collect::<Result<_, _>>()?,
-        )))
+        Ok(OutboundGrants(Grants::new(grants.collect::<Result<_, _>>()?)))
     }
 
     /// Allows addresses in `private` to every granted name that resolves there.
@@ -38,26 +36,19 @@ impl OutboundGrants {
             Some("http") => Scheme::Http,
             Some("https") => Scheme::Https,
             other => {
-                return Err(Denied::BadScheme {
-                    scheme: quoted(other.unwrap_or_default()),
-                });
+                return Err(Denied::BadScheme { scheme: quoted(other.unwrap_or_default()) });
             }
         };
         // `Uri::host` and `Uri::port` are lenient: they skip a user name and
         // turn a port that is no number into none.
         let authority = uri.authority().map_or("", |authority| authority.as_str());
-        let bad_host = |why| Denied::BadHost {
-            host: quoted(authority),
-            why,
-        };
+        let bad_host = |why| Denied::BadHost { host: quoted(authority), why };
         let (host, port) = split_authority(authority).map_err(bad_host)?;
         let port = match port {
             None => scheme.default_port(),
             Some(text) => parse_port(text),
         };
-        let port = port.ok_or_else(|| Denied::BadPort {
-            port: quoted(authority),
-        })?;
+        let port = port.ok_or_else(|| Denied::BadPort { port: quoted(authority) })?;
         self.check_name(scheme, host, port)
     }
 
@@ -121,54 +112,35 @@ struct Grants {
 impl Grants {
     fn new(mut list: Vec<Grant>) -> Self {
         list.sort_by_key(|grant| !matches!(grant.host, HostPattern::Exact(_)));
-        Grants {
-            list,
-            private: PrivateRanges::default(),
-        }
+        Grants { list, private: PrivateRanges::default() }
     }
 
     fn check_host(&self, scheme: Scheme, host: &str) -> Result<(), Denied> {
-        let parsed = Host::parse(host).map_err(|why| Denied::BadHost {
-            host: quoted(host),
-            why,
-        })?;
+        let parsed =
+            Host::parse(host).map_err(|why| Denied::BadHost { host: quoted(host), why })?;
         let port = |grant: &Grant| grant.port.unwrap_or(u16::MAX);
         let granted = |grant: &Grant| grant.matches(scheme, &parsed, port(grant)).is_some();
         match self.list.iter().any(granted) {
             true => Ok(()),
-            false => Err(Denied::NotGranted {
-                target: parsed.to_string(),
-                list: scheme.list(),
-            }),
+            false => Err(Denied::NotGranted { target: parsed.to_string(), list: scheme.list() }),
         }
     }
 
     fn check_name(&self, scheme: Scheme, host: &str, port: u16) -> Result<Named, Denied> {
         if port == 0 {
-            return Err(Denied::BadPort {
-                port: port.to_string(),
-            });
+            return Err(Denied::BadPort { port: port.to_string() });
         }
         let host = match Host::parse(host) {
             Ok(host) => host,
             Err(why) => {
-                return Err(Denied::BadHost {
-                    host: quoted(host),
-                    why,
-                });
+                return Err(Denied::BadHost { host: quoted(host), why });
             }
         };
-        let granted = self
-            .list
-            .iter()
-            .find_map(|grant| grant.matches(scheme, &host, port));
+        let granted = self.list.iter().find_map(|grant| grant.matches(scheme, &host, port));
         let named = Named::new(scheme, host, port, granted.unwrap_or(Granted::Name));
         match granted {
             Some(_) => Ok(named),
-            None => Err(Denied::NotGranted {
-                target: named.to_string(),
-                list: scheme.list(),
-            }),
+            None => Err(Denied::NotGranted { target: named.to_string(), list: scheme.list() }),
         }
     }
 }
@@ -193,9 +165,7 @@ impl Grant {
     fn parse_origin(entry: &str) -> Result<Grant, PolicyError> {
         let (scheme, rest) = entry
             .split_once("://")
-            .ok_or_else(|| PolicyError::NoScheme {
-                entry: entry.to_owned(),
-            })?;
+            .ok_or_else(|| PolicyError::NoScheme { entry: entry.to_owned() })?;
         let scheme = match scheme.to_ascii_lowercase().as_str() {
             "http" => Scheme::Http,
             "https" => Scheme::Https,
@@ -206,34 +176,21 @@ impl Grant {
         };
         if let Some(end) = rest.find(['/', '?', '#']) {
             let instead = entry[..entry.len() - rest.len() + end].to_owned();
-            return Err(PolicyError::Path {
-                entry: entry.to_owned(),
-                instead,
-            });
+            return Err(PolicyError::Path { entry: entry.to_owned(), instead });
         }
         Grant::parse(scheme, entry, rest)
     }
 
     fn parse_service(entry: &str) -> Result<Grant, PolicyError> {
         if let Some((_, rest)) = entry.split_once("://") {
-            let instead = rest
-                .split(['/', '?', '#'])
-                .next()
-                .unwrap_or(rest)
-                .to_owned();
-            return Err(PolicyError::TcpScheme {
-                entry: entry.to_owned(),
-                instead,
-            });
+            let instead = rest.split(['/', '?', '#']).next().unwrap_or(rest).to_owned();
+            return Err(PolicyError::TcpScheme { entry: entry.to_owned(), instead });
         }
         Grant::parse(Scheme::Tcp, entry, entry)
     }
 
     fn parse(scheme: Scheme, entry: &str, authority: &str) -> Result<Grant, PolicyError> {
-        let bad_host = |why| PolicyError::Host {
-            entry: entry.to_owned(),
-            why,
-        };
+        let bad_host = |why| PolicyError::Host { entry: entry.to_owned(), why };
         let (host, port) = split_authority(authority).map_err(bad_host)?;
         let host = match host {
             "*" => HostPattern::Any,
@@ -241,9 +198,7 @@ impl Grant {
                 Some(base) => match Host::parse(base) {
                     Ok(Host::Name(base)) => HostPattern::Below(format!(".{base}")),
                     Ok(Host::Address(_)) => {
-                        return Err(PolicyError::Wildcard {
-                            entry: entry.to_owned(),
-                        });
+                        return Err(PolicyError::Wildcard { entry: entry.to_owned() });
                     }
                     Err(why) => return Err(wildcard_or_host(entry, why)),
                 },
@@ -261,9 +216,7 @@ impl Grant {
             None => match scheme.default_port() {
                 Some(port) => Some(port),
                 None => {
-                    return Err(PolicyError::NoPort {
-                        entry: entry.to_owned(),
-                    });
+                    return Err(PolicyError::NoPort { entry: entry.to_owned() });
                 }
             },
         };

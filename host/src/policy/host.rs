@@ -19,9 +19,7 @@ impl Host {
     /// Reads a host as it stands in a URI: an IPv6 address is in brackets.
     pub fn parse(text: &str) -> Result<Host, BadHost> {
         if let Some(rest) = text.strip_prefix('[') {
-            let address = rest
-                .strip_suffix(']')
-                .and_then(|inner| inner.parse::<Ipv6Addr>().ok());
+            let address = rest.strip_suffix(']').and_then(|inner| inner.parse::<Ipv6Addr>().ok());
             let address = address.ok_or(BadHost::Ipv6)?;
             return Ok(Host::Address(IpAddr::V6(address).to_canonical()));
         }
@@ -102,10 +100,7 @@ pub(super) fn parse_port(text: &str) -> Option<u16> {
 
 /// Text from a stranger, fit for a log line.
 pub(super) fn quoted(text: &str) -> String {
-    text.chars()
-        .take(100)
-        .flat_map(char::escape_debug)
-        .collect()
+    text.chars().take(100).flat_map(char::escape_debug).collect()
 }
 
 fn check_characters(name: &str) -> Result<(), BadHost> {
@@ -117,11 +112,7 @@ fn check_characters(name: &str) -> Result<(), BadHost> {
         Some('@') => Err(BadHost::UserInfo),
         Some(':') => Err(BadHost::Ipv6),
         // One that would break the log line is not shown.
-        Some(c) => Err(BadHost::Character(if c.is_ascii_control() {
-            '?'
-        } else {
-            c
-        })),
+        Some(c) => Err(BadHost::Character(if c.is_ascii_control() { '?' } else { c })),
         None => Ok(()),
     }
 }

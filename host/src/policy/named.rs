@@ -43,12 +43,7 @@ pub struct Named {
 
 impl Named {
     pub(super) fn new(scheme: Scheme, host: Host, port: u16, granted: Granted) -> Self {
-        Named {
-            scheme,
-            host,
-            port,
-            granted,
-        }
+        Named { scheme, host, port, granted }
     }
 
     pub fn scheme(&self) -> Scheme {

@@ -24,9 +24,8 @@ fn ip(text: &str) -> IpAddr {
 /// `ok`, or the reason of the denial, for a URI that resolves to `address`.
 fn judge(grants: &OutboundGrants, uri: &str, address: &str) -> &'static str {
     let uri: Uri = uri.parse().unwrap();
-    let verdict = grants
-        .check_uri(&uri)
-        .and_then(|named| grants.check_address(&named, ip(address)));
+    let verdict =
+        grants.check_uri(&uri).and_then(|named| grants.check_address(&named, ip(address)));
     verdict.map_or_else(|denied| denied.reason(), |()| "ok")
 }
 
@@ -34,109 +33,38 @@ fn judge(grants: &OutboundGrants, uri: &str, address: &str) -> &'static str {
 fn grants_match_scheme_host_and_port() {
     let public = "93.184.216.34";
     let rows = [
-        (
-            &["https://api.example.com"][..],
-            "https://api.example.com/v1?q",
-            "ok",
-        ),
-        (
-            &["https://api.example.com"],
-            "https://api.example.com:443/",
-            "ok",
-        ),
-        (
-            &["https://api.example.com"],
-            "https://API.Example.COM./",
-            "ok",
-        ),
-        (
-            &["https://API.Example.COM."],
-            "https://api.example.com/",
-            "ok",
-        ),
-        (
-            &["https://api.example.com"],
-            "http://api.example.com/",
-            "not_granted",
-        ),
-        (
-            &["https://api.example.com"],
-            "https://api.example.com:444/",
-            "not_granted",
-        ),
-        (
-            &["https://api.example.com"],
-            "https://example.com/",
-            "not_granted",
-        ),
-        (
-            &["https://api.example.com"],
-            "https://api.example.com.evil.net/",
-            "not_granted",
-        ),
-        (
-            &["http://*.example.com:8080"],
-            "http://a.example.com:8080/",
-            "ok",
-        ),
-        (
-            &["http://*.example.com:8080"],
-            "http://a.b.c.example.com:8080/",
-            "ok",
-        ),
-        (
-            &["http://*.example.com:8080"],
-            "http://example.com:8080/",
-            "not_granted",
-        ),
-        (
-            &["http://*.example.com:8080"],
-            "http://notexample.com:8080/",
-            "not_granted",
-        ),
-        (
-            &["http://*.example.com:8080"],
-            "http://a.example.com/",
-            "not_granted",
-        ),
+        (&["https://api.example.com"][..], "https://api.example.com/v1?q", "ok"),
+        (&["https://api.example.com"], "https://api.example.com:443/", "ok"),
+        (&["https://api.example.com"], "https://API.Example.COM./", "ok"),
+        (&["https://API.Example.COM."], "https://api.example.com/", "ok"),
+        (&["https://api.example.com"], "http://api.example.com/", "not_granted"),
+        (&["https://api.example.com"], "https://api.example.com:444/", "not_granted"),
+        (&["https://api.example.com"], "https://example.com/", "not_granted"),
+        (&["https://api.example.com"], "https://api.example.com.evil.net/", "not_granted"),
+        (&["http://*.example.com:8080"], "http://a.example.com:8080/", "ok"),
+        (&["http://*.example.com:8080"], "http://a.b.c.example.com:8080/", "ok"),
+        (&["http://*.example.com:8080"], "http://example.com:8080/", "not_granted"),
+        (&["http://*.example.com:8080"], "http://notexample.com:8080/", "not_granted"),
+        (&["http://*.example.com:8080"], "http://a.example.com/", "not_granted"),
         (&["https://*"], "https://anything.example/", "ok"),
         (&["https://*"], "https://93.184.216.34/", "ok"),
-        (
-            &["https://*"],
-            "https://anything.example:8443/",
-            "not_granted",
-        ),
+        (&["https://*"], "https://anything.example:8443/", "not_granted"),
         (&["https://*:*"], "https://anything.example:8443/", "ok"),
         (&["http://a_b.example"], "http://a_b.example/", "ok"),
         (&[], "https://api.example.com/", "not_granted"),
     ];
     for (grants, uri, expected) in rows {
-        assert_eq!(
-            judge(&outbound(grants), uri, public),
-            expected,
-            "{grants:?} {uri}"
-        );
+        assert_eq!(judge(&outbound(grants), uri, public), expected, "{grants:?} {uri}");
     }
 }
 
 #[test]
 fn tcp_grants_match_host_and_port() {
-    let grants = tcp(&[
-        "db.example.com:5432",
-        "127.0.0.1:6379",
-        "[::1]:1",
-        "*.cache.example:*",
-    ]);
+    let grants = tcp(&["db.example.com:5432", "127.0.0.1:6379", "[::1]:1", "*.cache.example:*"]);
     let check = |host: &str, port: u16| grants.check_name(host, port).map(|n| n.to_string());
-    assert_eq!(
-        check("DB.example.com.", 5432).unwrap(),
-        "db.example.com:5432"
-    );
+    assert_eq!(check("DB.example.com.", 5432).unwrap(), "db.example.com:5432");
     assert_eq!(check("a.cache.example", 9).unwrap(), "a.cache.example:9");
-    assert_eq!(
-        check("db.example.com", 5433).unwrap_err().reason(),
-        "not_granted"
-    );
+    assert_eq!(check("db.example.com", 5433).unwrap_err().reason(), "not_granted");
     assert_eq!(check("db.example.com", 0).unwrap_err().reason(), "bad_port");
     assert_eq!(check("::1", 1).unwrap_err().reason(), "bad_host");
 
@@ -164,11 +92,7 @@ fn addresses_that_are_not_public_are_denied() {
         fd00:ec2::254 fd12:3456::1 fe80::1 febf::1 fec0::1 ff02::1 ff0e::1";
     let grants = outbound(&["http://*"]);
     for address in private.split_whitespace() {
-        assert_eq!(
-            judge(&grants, "http://name.example/", address),
-            "private_address",
-            "{address}"
-        );
+        assert_eq!(judge(&grants, "http://name.example/", address), "private_address", "{address}");
     }
     let public = "\
         1.1.1.1 8.8.8.8 9.255.255.255 11.0.0.0 100.63.255.255 100.128.0.0 126.255.255.255 \
@@ -177,11 +101,7 @@ fn addresses_that_are_not_public_are_denied() {
         2001:4860:4860::8888 ::ffff:8.8.8.8 64:ff9b::8.8.8.8 2002:808:808::1 \
         2001:0:808:808::f7f7:f7f7";
     for address in public.split_whitespace() {
-        assert_eq!(
-            judge(&grants, "http://name.example/", address),
-            "ok",
-            "{address}"
-        );
+        assert_eq!(judge(&grants, "http://name.example/", address), "ok", "{address}");
     }
 }
 
@@ -194,84 +114,32 @@ fn an_operator_can_name_addresses_that_are_not_public() {
         "http://*:9000",
         "http://api.example.com",
     ]);
-    let ranged = plain
-        .clone()
-        .with_private(private(&["10.0.0.0/8", "fd00::/8", "192.168.7.7"]));
+    let ranged = plain.clone().with_private(private(&["10.0.0.0/8", "fd00::/8", "192.168.7.7"]));
     let rows = [
         // An exact address, however it is spelt.
         (&plain, "http://127.0.0.1:9000/", "127.0.0.1", "ok"),
         (&plain, "http://127.0.0.1.:9000/", "127.0.0.1", "ok"),
-        (
-            &plain,
-            "http://[::ffff:127.0.0.1]:9000/",
-            "::ffff:127.0.0.1",
-            "ok",
-        ),
+        (&plain, "http://[::ffff:127.0.0.1]:9000/", "::ffff:127.0.0.1", "ok"),
         (&plain, "http://[2001:DB8:0::1]/", "2001:db8::1", "ok"),
-        (
-            &plain,
-            "http://127.0.0.1:9000/",
-            "127.0.0.2",
-            "private_address",
-        ),
-        (
-            &plain,
-            "http://127.0.0.2:9000/",
-            "127.0.0.2",
-            "private_address",
-        ),
+        (&plain, "http://127.0.0.1:9000/", "127.0.0.2", "private_address"),
+        (&plain, "http://127.0.0.2:9000/", "127.0.0.2", "private_address"),
         (&plain, "http://127.0.0.1:9001/", "127.0.0.1", "not_granted"),
         // `localhost` is loopback and nothing else.
         (&plain, "http://localhost:9000/", "127.0.0.1", "ok"),
         (&plain, "http://LOCALHOST.:9000/", "::1", "ok"),
-        (
-            &plain,
-            "http://localhost:9000/",
-            "10.0.0.1",
-            "private_address",
-        ),
-        (
-            &plain,
-            "http://a.localhost:9000/",
-            "127.0.0.1",
-            "private_address",
-        ),
+        (&plain, "http://localhost:9000/", "10.0.0.1", "private_address"),
+        (&plain, "http://a.localhost:9000/", "127.0.0.1", "private_address"),
         // A name that was granted still has to be public.
-        (
-            &plain,
-            "http://api.example.com/",
-            "127.0.0.1",
-            "private_address",
-        ),
-        (
-            &plain,
-            "http://api.example.com/",
-            "10.0.0.1",
-            "private_address",
-        ),
+        (&plain, "http://api.example.com/", "127.0.0.1", "private_address"),
+        (&plain, "http://api.example.com/", "10.0.0.1", "private_address"),
         (&ranged, "http://api.example.com/", "10.0.0.1", "ok"),
         (&ranged, "http://api.example.com/", "::ffff:10.0.0.1", "ok"),
         (&ranged, "http://api.example.com/", "fd00::1", "ok"),
         (&ranged, "http://api.example.com/", "192.168.7.7", "ok"),
-        (
-            &ranged,
-            "http://api.example.com/",
-            "192.168.7.8",
-            "private_address",
-        ),
+        (&ranged, "http://api.example.com/", "192.168.7.8", "private_address"),
         (&ranged, "http://api.example.com/", "11.0.0.1", "ok"),
-        (
-            &ranged,
-            "http://api.example.com/",
-            "127.0.0.1",
-            "private_address",
-        ),
-        (
-            &ranged,
-            "http://api.example.com/",
-            "64:ff9b::10.0.0.1",
-            "private_address",
-        ),
+        (&ranged, "http://api.example.com/", "127.0.0.1", "private_address"),
+        (&ranged, "http://api.example.com/", "64:ff9b::10.0.0.1", "private_address"),
     ];
     for (grants, uri, address, expected) in rows {
         assert_eq!(judge(grants, uri, address), expected, "{uri} at {address}");
@@ -284,23 +152,12 @@ fn one_spelling_comes_out() {
     let rows = [
         ("http://A.Example.:80/", "a.example", "http://a.example"),
         ("https://a.example:443", "a.example", "https://a.example"),
-        (
-            "https://a.example:80",
-            "a.example:80",
-            "https://a.example:80",
-        ),
-        (
-            "http://[2A00:0:0::1]:8080/",
-            "[2a00::1]:8080",
-            "http://[2a00::1]:8080",
-        ),
+        ("https://a.example:80", "a.example:80", "https://a.example:80"),
+        ("http://[2A00:0:0::1]:8080/", "[2a00::1]:8080", "http://[2a00::1]:8080"),
     ];
     for (uri, authority, grant) in rows {
         let named = grants.check_uri(&uri.parse().unwrap()).unwrap();
-        assert_eq!(
-            (named.authority().as_str(), named.to_string().as_str()),
-            (authority, grant)
-        );
+        assert_eq!((named.authority().as_str(), named.to_string().as_str()), (authority, grant));
         assert!(!outbound(&[grant]).is_empty());
     }
 }
@@ -310,10 +167,7 @@ fn denials_say_what_would_allow_it() {
     let grants = outbound(&["http://*:*", "https://db.internal"]);
     let denial = |uri: &str, address: &str| {
         let named = grants.check_uri(&uri.parse().unwrap());
-        named
-            .and_then(|n| grants.check_address(&n, ip(address)))
-            .unwrap_err()
-            .to_string()
+        named.and_then(|n| grants.check_address(&n, ip(address))).unwrap_err().to_string()
     };
     let rows = [
         (
@@ -354,31 +208,19 @@ fn denials_say_what_would_allow_it() {
     for (uri, address, expected) in rows {
         assert_eq!(denial(uri, address), expected);
     }
-    let denied = tcp(&[])
-        .check_name("db.example.com", 5432)
-        .unwrap_err()
-        .to_string();
-    assert_eq!(
-        denied,
-        "`db.example.com:5432` is not granted; add it to `outbound_tcp`"
-    );
+    let denied = tcp(&[]).check_name("db.example.com", 5432).unwrap_err().to_string();
+    assert_eq!(denied, "`db.example.com:5432` is not granted; add it to `outbound_tcp`");
 }
 
 #[test]
 fn entries_that_mean_nothing_are_explained() {
     let rows = [
-        (
-            "api.example.com",
-            "write `https://api.example.com` or `http://api.example.com`",
-        ),
+        ("api.example.com", "write `https://api.example.com` or `http://api.example.com`"),
         ("ftp://a.example", "has the scheme `ftp`"),
         ("https://a.example/", "write `https://a.example`"),
         ("https://a.example:1/v1?q#f", "write `https://a.example:1`"),
         ("https://a.example?q", "write `https://a.example`"),
-        (
-            "https://u:p@a.example",
-            "leave out what stands before the `@`",
-        ),
+        ("https://u:p@a.example", "leave out what stands before the `@`"),
         ("https://a.example:0", "has the port `0`"),
         ("https://a.example:", "has the port ``"),
         ("https://a.example:99999", "has the port `99999`"),
@@ -393,9 +235,7 @@ fn entries_that_mean_nothing_are_explained() {
         ("https://", "it is empty"),
     ];
     for (entry, expected) in rows {
-        let error = OutboundGrants::parse(&[entry.to_owned()])
-            .unwrap_err()
-            .to_string();
+        let error = OutboundGrants::parse(&[entry.to_owned()]).unwrap_err().to_string();
         assert!(error.contains(entry) && error.contains(expected), "{error}");
         assert!(!error.ends_with('.'), "{error}");
     }
@@ -406,9 +246,7 @@ fn entries_that_mean_nothing_are_explained() {
         ("a.example:x", "has the port `x`"),
     ];
     for (entry, expected) in rows {
-        let error = TcpGrants::parse(&[entry.to_owned()])
-            .unwrap_err()
-            .to_string();
+        let error = TcpGrants::parse(&[entry.to_owned()]).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
     }
     let rows = [

@@ -17,9 +17,14 @@ impl HostPattern {
         let host = text.to_ascii_lowercase();
         let name = host.strip_prefix("*.").unwrap_or(&host);
         let valid = !name.is_empty()
-            && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b':' | b'[' | b']'))
+            && name.bytes().all(|b| {
+                b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b':' | b'[' | b']')
+            })
             && !name.starts_with('.');
-        ensure!(valid, "`{text}` is not a host; write `api.example.com` or `*.example.com`, without port");
+        ensure!(
+            valid,
+            "`{text}` is not a host; write `api.example.com` or `*.example.com`, without port"
+        );
         let has_port = !name.starts_with('[') && name.contains(':');
         ensure!(!has_port, "host `{text}` has a port; routes match the host alone");
         Ok(if host.starts_with("*.") {
@@ -71,14 +76,24 @@ impl PathPattern {
             };
             let name = match name.strip_prefix('*') {
                 Some(rest) if last => rest,
-                Some(_) => bail!("path `{text}`: `{segment}` takes all that follows, so it must come last"),
+                Some(_) => {
+                    bail!("path `{text}`: `{segment}` takes all that follows, so it must come last")
+                }
                 None => name,
             };
             let valid = !name.is_empty()
                 && name.len() <= 32
-                && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_');
-            ensure!(valid, "path `{text}`: a capture's name is made of `a-z`, `0-9`, `-` and `_`, at most 32 of them");
-            ensure!(!captures.iter().any(|c| **c == *name), "path `{text}`: capture `{name}` occurs twice");
+                && name.bytes().all(|b| {
+                    b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_'
+                });
+            ensure!(
+                valid,
+                "path `{text}`: a capture's name is made of `a-z`, `0-9`, `-` and `_`, at most 32 of them"
+            );
+            ensure!(
+                !captures.iter().any(|c| **c == *name),
+                "path `{text}`: capture `{name}` occurs twice"
+            );
             captures.push(name.into());
         }
         Ok(PathPattern { text: text.to_owned(), mount: false, captures: captures.into() })
@@ -89,7 +104,10 @@ impl PathPattern {
         ensure!(text.starts_with('/'), "mount `{text}` does not start with `/`");
         let base = text.trim_end_matches('/');
         for segment in base.split('/').skip(1) {
-            ensure!(!segment.contains(['{', '}']), "mount `{text}` has a capture; use `path` for that");
+            ensure!(
+                !segment.contains(['{', '}']),
+                "mount `{text}` has a capture; use `path` for that"
+            );
             check_literal(text, segment)?;
         }
         Ok(PathPattern { text: base.to_owned(), mount: true, captures: Arc::new([]) })
@@ -136,11 +154,16 @@ impl fmt::Display for PathPattern {
 /// Requests are normalised before they are routed, so a pattern that is not
 /// normal could never match.
 fn check_literal(text: &str, segment: &str) -> Result<()> {
-    ensure!(!segment.contains(['{', '}']), "path `{text}`: a capture is a whole segment, such as `{{id}}`");
+    ensure!(
+        !segment.contains(['{', '}']),
+        "path `{text}`: a capture is a whole segment, such as `{{id}}`"
+    );
     let path = format!("/{segment}");
     match crate::path::normalise(&path) {
         Ok(normal) if normal == path => Ok(()),
-        Ok(normal) => bail!("path `{text}`: no request has the segment `{segment}`; write `{}`", &normal[1..]),
+        Ok(normal) => {
+            bail!("path `{text}`: no request has the segment `{segment}`; write `{}`", &normal[1..])
+        }
         Err(_) => bail!("path `{text}`: `{segment}` is not a valid segment"),
     }
 }

@@ -68,7 +68,11 @@ impl Tree {
     /// Shows `accept` each route whose path matches, with the captured segments, the
     /// most specific first, until it takes one. A node is visited at most once, so
     /// the number of routes bounds the work, whatever the path.
-    pub(super) fn visit<'p>(&self, path: &'p str, mut accept: impl FnMut(&Leaf, &[&'p str]) -> bool) {
+    pub(super) fn visit<'p>(
+        &self,
+        path: &'p str,
+        mut accept: impl FnMut(&Leaf, &[&'p str]) -> bool,
+    ) {
         let path = path.strip_prefix('/').unwrap_or(path);
         self.0.visit(Some(path), &mut Vec::new(), &mut accept);
     }

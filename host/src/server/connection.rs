@@ -70,7 +70,10 @@ const PEEK_AGAIN: Duration = Duration::from_millis(10);
 /// Waits for enough bytes to tell the protocol; `None` if the client left.
 ///
 /// hyper-util's detection would wait for ever (hyper#3756).
-async fn first_bytes(stream: &TcpStream, limits: &ServerLimits) -> Result<Option<Protocol>, TooSlow> {
+async fn first_bytes(
+    stream: &TcpStream,
+    limits: &ServerLimits,
+) -> Result<Option<Protocol>, TooSlow> {
     let began = Instant::now();
     let mut bytes = [0; PREFACE.len()];
     let first = timeout(limits.first_byte, stream.peek(&mut bytes)).await;

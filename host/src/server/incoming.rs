@@ -139,6 +139,10 @@ impl Bounded {
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(end.min(now + gap))));
         std::task::ready!(timer.as_mut().poll(cx));
         self.watch.set(FaultKind::BodyTimeout);
-        Poll::Ready(if Instant::now() >= end { BodyError::TooSlow(total) } else { BodyError::Stalled(gap) })
+        Poll::Ready(if Instant::now() >= end {
+            BodyError::TooSlow(total)
+        } else {
+            BodyError::Stalled(gap)
+        })
     }
 }

@@ -161,7 +161,13 @@ async fn accept_all(
             server.meter.accepted.add(1);
             match connections.admit(all, peer.ip(), &server) {
                 Some(permit) => {
-                    tokio::spawn(connection::serve(stream, peer, server.clone(), stage.clone(), permit));
+                    tokio::spawn(connection::serve(
+                        stream,
+                        peer,
+                        server.clone(),
+                        stage.clone(),
+                        permit,
+                    ));
                 }
                 None => server.meter.closed.count("connections_per_address"),
             }

@@ -11,9 +11,7 @@ use crate::fault::{Fault, FaultKind};
 use crate::limits::HandlerLimits;
 use crate::site::InFlight;
 use bytes::Bytes;
-use http::header::{
-    CONNECTION, CONTENT_LENGTH, HeaderName, TE, TRANSFER_ENCODING, UPGRADE,
-};
+use http::header::{CONNECTION, CONTENT_LENGTH, HeaderName, TE, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderValue, Method, Response, StatusCode};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use std::pin::Pin;
@@ -60,7 +58,10 @@ const HOP_BY_HOP: [HeaderName; 6] = [
 /// a tunnel is not ours to open.
 pub(super) fn check_status(status: StatusCode) -> Result<(), Fault> {
     if status.is_informational() || status.as_u16() > 599 {
-        return Err(Fault::new(FaultKind::Header, format!("the handler answered with status {status}")));
+        return Err(Fault::new(
+            FaultKind::Header,
+            format!("the handler answered with status {status}"),
+        ));
     }
     Ok(())
 }
@@ -145,7 +146,8 @@ impl Outgoing {
             let len = data.len() as u64;
             if let Some(bounds) = &mut self.bounds {
                 if len > bounds.left {
-                    let error = BodyError::TooLarge { limit: self.exchange.response_bytes + bounds.left };
+                    let error =
+                        BodyError::TooLarge { limit: self.exchange.response_bytes + bounds.left };
                     return Err(self.give_up(FaultKind::ResponseSize, error));
                 }
                 bounds.left -= len;

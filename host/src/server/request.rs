@@ -52,7 +52,8 @@ pub(super) fn normalise_head(
     }
     let authority = authority(head, protocol)?;
     let path = head.uri.path();
-    let normal = normalise(path).map_err(|_| Fault::new(FaultKind::BadTarget, format!("path `{path}`")))?;
+    let normal =
+        normalise(path).map_err(|_| Fault::new(FaultKind::BadTarget, format!("path `{path}`")))?;
     let path_and_query = match (normal, head.uri.path_and_query()) {
         (Cow::Borrowed(_), Some(same)) => same.clone(),
         (normal, _) => {
@@ -60,7 +61,9 @@ pub(super) fn normalise_head(
                 Some(query) => format!("{normal}?{query}"),
                 None => normal.into_owned(),
             };
-            whole.parse().map_err(|_| Fault::new(FaultKind::BadTarget, format!("path `{whole}`")))?
+            whole
+                .parse()
+                .map_err(|_| Fault::new(FaultKind::BadTarget, format!("path `{whole}`")))?
         }
     };
     let host = authority.host().to_ascii_lowercase();
@@ -81,7 +84,8 @@ fn authority(head: &Parts, protocol: Protocol) -> Result<Authority, Fault> {
     if hosts.next().is_some() {
         return Err(bad("several `host` fields"));
     }
-    let header = header.map(parse_authority).transpose().map_err(|()| bad("`host` is not valid"))?;
+    let header =
+        header.map(parse_authority).transpose().map_err(|()| bad("`host` is not valid"))?;
     let target = head.uri.authority().cloned();
     match (header, target) {
         (Some(header), Some(target)) if !same_host(&header, &target) => {

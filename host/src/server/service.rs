@@ -1,11 +1,11 @@
 //! One request: which route it takes, and the answer of what the route leads to.
 
+use super::Server;
 use super::clock::{ConnectionClock, Protocol};
 use super::exchange::Exchange;
 use super::incoming::{BodyWatch, bounded};
 use super::outgoing::{Bounds, Outgoing, check_status, outgoing};
 use super::request::{BASE_PATH, CAPTURE_PREFIX, REQUEST_ID, cleanse, compact, normalise_head};
-use super::Server;
 use crate::body::Body;
 use crate::fault::{self, Fault, FaultKind};
 use crate::id::RequestId;
@@ -105,7 +105,9 @@ async fn route(
     let found = site.routes.find(&host, &head.method, head.uri.path());
     exchange.host = host;
     let (goal, captures) = match found {
-        Found::Nothing => return outgoing(status(StatusCode::NOT_FOUND), exchange, None, None, None),
+        Found::Nothing => {
+            return outgoing(status(StatusCode::NOT_FOUND), exchange, None, None, None);
+        }
         Found::OtherMethods(methods) => {
             return outgoing(not_allowed(&methods), exchange, None, None, None);
         }
@@ -206,7 +208,9 @@ fn status(code: StatusCode) -> Response<Body> {
     let reason = code.canonical_reason().unwrap_or("status").to_ascii_lowercase();
     let mut response = Response::new(Body::full(format!("{reason}\n")));
     *response.status_mut() = code;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     response
 }
 
@@ -220,9 +224,9 @@ fn not_allowed(methods: &[Method]) -> Response<Body> {
 }
 
 fn redirect(to: &str, code: StatusCode, captures: &Captures) -> Response<Body> {
-    let place = captures.iter().fold(to.to_owned(), |place, (name, value)| {
-        place.replace(&format!("{{{name}}}"), value)
-    });
+    let place = captures
+        .iter()
+        .fold(to.to_owned(), |place, (name, value)| place.replace(&format!("{{{name}}}"), value));
     redirect_to(&place, code)
 }
 

@@ -95,7 +95,11 @@ impl Generation {
 
     /// Answers one request. Dropping the future, or later the response's body, ends
     /// the guest's work for it.
-    pub async fn answer(&self, id: RequestId, request: Request<Body>) -> Result<Response<Body>, Fault> {
+    pub async fn answer(
+        &self,
+        id: RequestId,
+        request: Request<Body>,
+    ) -> Result<Response<Body>, Fault> {
         self.pool.call(id, request).await
     }
 }

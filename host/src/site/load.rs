@@ -160,14 +160,18 @@ impl Workshop {
             )),
             meter: handler.meter.clone(),
         };
-        let pool = self.runtime.pool(component.clone(), blueprint, config.isolation, handler.meter.clone());
+        let pool = self.runtime.pool(
+            component.clone(),
+            blueprint,
+            config.isolation,
+            handler.meter.clone(),
+        );
         pool.try_instance().await.map_err(|fault| LoadError::Instance(fault.detail))?;
         let generation = Generation::new(number, component, config.clone(), handler.clone(), pool);
         if let Some(path) = &config.health {
-            check_health(&generation, path).await.map_err(|problem| LoadError::Health {
-                path: path.clone(),
-                problem,
-            })?;
+            check_health(&generation, path)
+                .await
+                .map_err(|problem| LoadError::Health { path: path.clone(), problem })?;
         }
         Ok(generation)
     }
@@ -192,7 +196,8 @@ fn values(config: &HandlerConfig) -> Result<BTreeMap<String, String>, String> {
 async fn check_health(generation: &Generation, path: &str) -> Result<(), String> {
     let request = Request::get(format!("http://localhost{path}")).body(Body::empty());
     let request = request.map_err(|e| e.to_string())?;
-    let response = generation.answer(RequestId::next(), request).await.map_err(|f| f.to_string())?;
+    let response =
+        generation.answer(RequestId::next(), request).await.map_err(|f| f.to_string())?;
     if response.status().is_success() {
         Ok(())
     } else {

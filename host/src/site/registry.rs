@@ -3,9 +3,9 @@
 
 use super::handler::{Generation, Handler};
 use crate::config::{Config, Target};
+use crate::files::Files;
 use crate::id::HandlerName;
 use crate::route::{RouteKey, Routes};
-use crate::files::Files;
 use anyhow::{Context, Result};
 use arc_swap::{ArcSwap, Guard};
 use http::{HeaderValue, StatusCode};
@@ -34,8 +34,14 @@ pub enum Goal {
         /// The mount, as the guest is told it; `None` at the root.
         base: Option<HeaderValue>,
     },
-    Files { files: Files, base: String },
-    Redirect { to: String, status: StatusCode },
+    Files {
+        files: Files,
+        base: String,
+    },
+    Redirect {
+        to: String,
+        status: StatusCode,
+    },
     Status(StatusCode),
 }
 
@@ -90,7 +96,9 @@ fn goal(key: &RouteKey, target: &Target, entries: &[Entry]) -> Result<Goal> {
                 .with_context(|| format!("there is no handler `{name}`"))?,
             base: (!base.is_empty()).then(|| HeaderValue::from_str(base)).transpose()?,
         },
-        Target::Static(folder) => Goal::Files { files: Files::open(folder)?, base: base.to_owned() },
+        Target::Static(folder) => {
+            Goal::Files { files: Files::open(folder)?, base: base.to_owned() }
+        }
         Target::Redirect { to, status } => Goal::Redirect { to: to.clone(), status: *status },
         Target::Status(status) => Goal::Status(*status),
     })
@@ -128,7 +136,10 @@ impl Registry {
         let old = self.site.load_full();
         let Some((_, replaced)) = old.find(generation.handler()) else { return false };
         let replaced = replaced.clone();
-        generation.meter().generation.set(usize::try_from(generation.number.0).unwrap_or(usize::MAX));
+        generation
+            .meter()
+            .generation
+            .set(usize::try_from(generation.number.0).unwrap_or(usize::MAX));
         self.site.store(Arc::new(old.with(generation)));
         drop(old);
         self.drain(replaced);
@@ -139,7 +150,10 @@ impl Registry {
     pub(super) fn swap_site(&self, site: Site) {
         let _one = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         for (handler, generation) in site.handlers() {
-            handler.meter.generation.set(usize::try_from(generation.number.0).unwrap_or(usize::MAX));
+            handler
+                .meter
+                .generation
+                .set(usize::try_from(generation.number.0).unwrap_or(usize::MAX));
         }
         let kept: Vec<Arc<Generation>> = site.handlers().map(|(_, g)| g.clone()).collect();
         let old = self.site.swap(Arc::new(site));

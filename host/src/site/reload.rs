@@ -80,7 +80,9 @@ impl Reloader {
     /// Runs until it is dropped. Without file events it still polls.
     pub async fn run(mut self) {
         let mut watch = FolderWatch::new()
-            .map_err(|error| tracing::warn!(cause = format!("{error:#}"), "watching by polling only"))
+            .map_err(|error| {
+                tracing::warn!(cause = format!("{error:#}"), "watching by polling only")
+            })
             .ok();
         let mut poll = interval(self.limits.poll);
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -147,9 +149,9 @@ impl Reloader {
             Noticed::Paths(paths) => {
                 let touches = |file: &Path| {
                     let folders = folders_of(file);
-                    paths.iter().any(|path| {
-                        folders.iter().any(|f| path.parent() == Some(f) || path == f)
-                    })
+                    paths
+                        .iter()
+                        .any(|path| folders.iter().any(|f| path.parent() == Some(f) || path == f))
                 };
                 for state in self.files.values_mut().filter(|state| touches(&state.path)) {
                     state.touch();
@@ -198,17 +200,15 @@ impl Reloader {
         }
         let now = Instant::now();
         let settle = self.limits.settle;
-        let is_due = |state: &FileState| state.due(settle, MAX_SETTLES).is_some_and(|due| due <= now);
+        let is_due =
+            |state: &FileState| state.due(settle, MAX_SETTLES).is_some_and(|due| due <= now);
         if is_due(&self.config) {
             // The config decides which handlers there are: it waits until nothing
             // else is under way, and then goes first.
             if work.is_empty() {
                 self.config.start();
-                let apply = apply::run(
-                    self.source.clone(),
-                    self.workshop.clone(),
-                    self.registry.clone(),
-                );
+                let apply =
+                    apply::run(self.source.clone(), self.workshop.clone(), self.registry.clone());
                 work.spawn(async move { Done::Config(apply.await) });
             }
             return;
@@ -305,13 +305,7 @@ impl Reloader {
     }
 }
 
-fn refuse(
-    handler: &Handler,
-    current: &Generation,
-    path: &Path,
-    error: &LoadError,
-    took: Duration,
-) {
+fn refuse(handler: &Handler, current: &Generation, path: &Path, error: &LoadError, took: Duration) {
     let result = if matches!(error, LoadError::Missing) { "missing" } else { "rejected" };
     handler.meter.reloads.count(result);
     handler.reloads.failed(result, &error.to_string(), took);

@@ -101,7 +101,13 @@ impl ReloadLog {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         state.trouble = Some(reason.to_owned());
         let (at, reason) = (now(), Some(reason.to_owned()));
-        state.push(ReloadStatus { at, result, generation: None, reason, duration_ms: millis(took) });
+        state.push(ReloadStatus {
+            at,
+            result,
+            generation: None,
+            reason,
+            duration_ms: millis(took),
+        });
     }
 
     /// The file is again what serves.
@@ -132,8 +138,10 @@ impl Registry {
     pub fn status(&self) -> SiteStatus {
         let config_trouble = self.config_trouble();
         let site = self.site();
-        let handlers: Vec<HandlerStatus> =
-            site.handlers().map(|(handler, generation)| handler_status(handler, generation)).collect();
+        let handlers: Vec<HandlerStatus> = site
+            .handlers()
+            .map(|(handler, generation)| handler_status(handler, generation))
+            .collect();
         let routes = site.config.routes.iter().map(|(key, target)| RouteStatus {
             host: key.host.as_ref().map(ToString::to_string),
             methods: key.methods.iter().map(ToString::to_string).collect(),

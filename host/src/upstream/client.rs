@@ -44,11 +44,7 @@ const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 impl Options {
     fn cut(self) -> Self {
         let Options { connect, head, gap } = self;
-        Options {
-            connect: connect.min(LONGEST),
-            head: head.min(LONGEST),
-            gap: gap.min(LONGEST),
-        }
+        Options { connect: connect.min(LONGEST), head: head.min(LONGEST), gap: gap.min(LONGEST) }
     }
 }
 
@@ -82,10 +78,7 @@ impl Upstream {
     ) -> Self {
         let limit = usize::try_from(connections).unwrap_or(usize::MAX);
         let connector = Connector::new(grants, resolver, tls);
-        Upstream(Arc::new(Inner {
-            connector,
-            pool: Arc::new(Pool::new(limit)),
-        }))
+        Upstream(Arc::new(Inner { connector, pool: Arc::new(Pool::new(limit)) }))
     }
 
     /// Connections that are open or being made.
@@ -104,18 +97,11 @@ impl Upstream {
         let named = self.0.connector.grants().check_uri(request.uri())?;
         let (outgoing, body, watch) = Outgoing::new(request, &named).await?;
         let origin: Arc<str> = named.to_string().into();
-        let mut lease = self
-            .lease(&named, &origin, Reuse::Any, options.connect)
-            .await?;
+        let mut lease = self.lease(&named, &origin, Reuse::Any, options.connect).await?;
         let mut answer = exchange(&mut lease, &outgoing, body, &watch, options).await;
-        if let Err(Failure {
-            again: Some(body), ..
-        }) = answer
-        {
+        if let Err(Failure { again: Some(body), .. }) = answer {
             lease.give_up();
-            lease = self
-                .lease(&named, &origin, Reuse::Fresh, options.connect)
-                .await?;
+            lease = self.lease(&named, &origin, Reuse::Fresh, options.connect).await?;
             answer = exchange(&mut lease, &outgoing, body, &watch, options).await;
         }
         match answer {
@@ -148,14 +134,12 @@ impl Upstream {
                 let (permit, place) = room.split();
                 Ok(place.fill(connector.connect(named, permit, deadline).await?))
             }
-            Err(_elapsed) if pool.open() < pool.limit() => Err(UpstreamError::ConnectTimeout {
-                host: named.host().to_string(),
-                after: within,
-            }),
-            Err(_elapsed) => Err(UpstreamError::ConnectionLimit {
-                limit: pool.limit(),
-                after: within,
-            }),
+            Err(_elapsed) if pool.open() < pool.limit() => {
+                Err(UpstreamError::ConnectTimeout { host: named.host().to_string(), after: within })
+            }
+            Err(_elapsed) => {
+                Err(UpstreamError::ConnectionLimit { limit: pool.limit(), after: within })
+            }
         }
     }
 }
@@ -190,12 +174,8 @@ async fn exchange(
             let unsent = error.take_message().map(Request::into_body);
             let broken = Broken::from(error.into_error());
             let harmless = outgoing.is_safe() && matches!(broken, Broken::Closed(_));
-            let again = unsent
-                .or_else(|| watch.again().filter(|_| harmless))
-                .filter(|_| reused);
-            let why = watch
-                .failure()
-                .map_or_else(|| broken.into(), UpstreamError::Body);
+            let again = unsent.or_else(|| watch.again().filter(|_| harmless)).filter(|_| reused);
+            let why = watch.failure().map_or_else(|| broken.into(), UpstreamError::Body);
             Failure { why, again }
         });
     }
@@ -209,9 +189,7 @@ fn deliver(
 ) -> Result<Response<Body>, UpstreamError> {
     let (mut head, body) = response.into_parts();
     if head.status == StatusCode::SWITCHING_PROTOCOLS {
-        return Err(UpstreamError::Protocol(
-            "an upgrade that nobody asked for".to_owned(),
-        ));
+        return Err(UpstreamError::Protocol("an upgrade that nobody asked for".to_owned()));
     }
     strip_hop_by_hop(&mut head.headers);
     head.extensions = Extensions::new();

@@ -44,22 +44,14 @@ pub(super) struct Deadline {
 
 impl Deadline {
     pub(super) fn after(after: Duration) -> Self {
-        Deadline {
-            at: Instant::now() + after,
-            after,
-        }
+        Deadline { at: Instant::now() + after, after }
     }
 }
 
 impl Connector {
     pub(super) fn new(grants: OutboundGrants, resolver: Arc<dyn Resolve>, tls: Arc<Tls>) -> Self {
         let lookups = Lookups::new(resolver);
-        Connector {
-            grants,
-            lookups,
-            tls,
-            tls_config: OnceCell::new(),
-        }
+        Connector { grants, lookups, tls, tls_config: OnceCell::new() }
     }
 
     pub(super) fn grants(&self) -> &OutboundGrants {
@@ -98,14 +90,12 @@ impl Connector {
                 Ok([Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()].into())
             }
             Host::Name(host) => match timeout_at(deadline.at, self.lookups.lookup(host)).await {
-                Ok(answer) => answer.map_err(|source| UpstreamError::Dns {
-                    host: host.clone(),
-                    source,
-                }),
-                Err(_elapsed) => Err(UpstreamError::DnsTimeout {
-                    host: host.clone(),
-                    after: deadline.after,
-                }),
+                Ok(answer) => {
+                    answer.map_err(|source| UpstreamError::Dns { host: host.clone(), source })
+                }
+                Err(_elapsed) => {
+                    Err(UpstreamError::DnsTimeout { host: host.clone(), after: deadline.after })
+                }
             },
         }
     }
@@ -154,10 +144,7 @@ impl Connector {
                 Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {
                     UpstreamError::ConnectRefused { address }
                 }
-                Ok(Err(error)) => UpstreamError::Connect {
-                    address,
-                    source: Arc::new(error),
-                },
+                Ok(Err(error)) => UpstreamError::Connect { address, source: Arc::new(error) },
                 Err(_elapsed) => connect_timeout(named, deadline),
             };
         }
@@ -171,10 +158,7 @@ impl Connector {
         stream: &TcpStream,
         address: SocketAddr,
     ) -> Result<(), UpstreamError> {
-        let failed = |error| UpstreamError::Connect {
-            address,
-            source: Arc::new(error),
-        };
+        let failed = |error| UpstreamError::Connect { address, source: Arc::new(error) };
         let peer = stream.peer_addr().map_err(failed)?;
         self.grants.check_address(named, peer.ip())?;
         stream.set_nodelay(true).map_err(failed)
@@ -188,10 +172,7 @@ impl Connector {
     ) -> Result<(Stream, Protocol), UpstreamError> {
         let host = named.host().to_string();
         let shaken = async {
-            let failed = |reason| UpstreamError::Tls {
-                host: host.clone(),
-                reason,
-            };
+            let failed = |reason| UpstreamError::Tls { host: host.clone(), reason };
             let config = self.tls_config.get_or_try_init(|| self.tls.config()).await;
             let connector = TlsConnector::from(config.map_err(failed)?.clone());
             let name = server_name(named.host()).map_err(failed)?;
@@ -205,10 +186,7 @@ impl Connector {
                 Ok((Stream::Tls(Box::new(stream)), protocol))
             }
             Ok(Err(failure)) => Err(failure),
-            Err(_elapsed) => Err(UpstreamError::TlsTimeout {
-                host,
-                after: deadline.after,
-            }),
+            Err(_elapsed) => Err(UpstreamError::TlsTimeout { host, after: deadline.after }),
         }
     }
 }
@@ -224,24 +202,15 @@ fn server_name(host: &Host) -> Result<ServerName<'static>, String> {
 }
 
 fn tls_failure(host: String, error: &io::Error) -> UpstreamError {
-    let cause = error
-        .get_ref()
-        .and_then(|cause| cause.downcast_ref::<rustls::Error>());
+    let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
     match cause {
-        Some(rustls::Error::InvalidCertificate(reason)) => UpstreamError::TlsCertificate {
-            host,
-            reason: reason.to_string(),
-        },
-        _ => UpstreamError::Tls {
-            host,
-            reason: whole_text(error),
-        },
+        Some(rustls::Error::InvalidCertificate(reason)) => {
+            UpstreamError::TlsCertificate { host, reason: reason.to_string() }
+        }
+        _ => UpstreamError::Tls { host, reason: whole_text(error) },
     }
 }
 
 fn connect_timeout(named: &Named, deadline: Deadline) -> UpstreamError {
-    UpstreamError::ConnectTimeout {
-        host: named.host().to_string(),
-        after: deadline.after,
-    }
+    UpstreamError::ConnectTimeout { host: named.host().to_string(), after: deadline.after }
 }

@@ -57,16 +57,11 @@ pub(super) struct Http1 {
 impl Http1 {
     async fn open(socket: Socket) -> hyper::Result<Self> {
         let mut builder = http1::Builder::new();
-        builder
-            .max_header_size(HEAD_SIZE as usize)
-            .max_buf_size(HEAD_SIZE as usize);
+        builder.max_header_size(HEAD_SIZE as usize).max_buf_size(HEAD_SIZE as usize);
         let (sender, connection) = builder.handshake(TokioIo::new(socket)).await?;
         // Its errors reach whoever waits for the response.
         let driver = tokio::spawn(async { _ = connection.await });
-        Ok(Http1 {
-            sender,
-            driver: AbortOnDrop(Some(driver.abort_handle())),
-        })
+        Ok(Http1 { sender, driver: AbortOnDrop(Some(driver.abort_handle())) })
     }
 
     pub(super) async fn send(&mut self, message: Request<Upload>) -> Sent {
@@ -123,14 +118,7 @@ impl Http2 {
         }));
         let last_use = Mutex::new(Instant::now());
         let (streams, retired) = (AtomicUsize::new(0), AtomicBool::new(false));
-        Ok(Http2 {
-            sender,
-            streams,
-            allowed,
-            retired,
-            last_use,
-            _tasks: tasks,
-        })
+        Ok(Http2 { sender, streams, allowed, retired, last_use, _tasks: tasks })
     }
 
     /// Whether new requests may use it.

@@ -28,14 +28,7 @@ pub(super) struct Download {
 
 impl Download {
     pub(super) fn new(body: Incoming, lease: Lease, watch: Watch, gap: Duration) -> Self {
-        Download {
-            body,
-            lease: Some(lease),
-            watch,
-            gap,
-            waiting: None,
-            timer: None,
-        }
+        Download { body, lease: Some(lease), watch, gap, waiting: None, timer: None }
     }
 
     fn finish(&mut self) {
@@ -89,10 +82,7 @@ impl HttpBody for Download {
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(error))) => {
-                let error = self
-                    .watch
-                    .failure()
-                    .unwrap_or_else(|| Broken::from(error).into());
+                let error = self.watch.failure().unwrap_or_else(|| Broken::from(error).into());
                 self.give_up();
                 Poll::Ready(Some(Err(error)))
             }

@@ -20,10 +20,7 @@ pub enum UpstreamError {
     #[error("the request cannot be sent: {why}")]
     BadRequest { why: &'static str },
     #[error("failed to resolve `{host}`: {source}")]
-    Dns {
-        host: String,
-        source: Arc<io::Error>,
-    },
+    Dns { host: String, source: Arc<io::Error> },
     #[error("`{host}` was not resolved within {} ms", after.as_millis())]
     DnsTimeout { host: String, after: Duration },
     /// All connections of the handler are in use.
@@ -32,10 +29,7 @@ pub enum UpstreamError {
     #[error("`{address}` refused the connection")]
     ConnectRefused { address: SocketAddr },
     #[error("failed to connect to `{address}`: {source}")]
-    Connect {
-        address: SocketAddr,
-        source: Arc<io::Error>,
-    },
+    Connect { address: SocketAddr, source: Arc<io::Error> },
     #[error("no connection to `{host}` within {} ms", after.as_millis())]
     ConnectTimeout { host: String, after: Duration },
     /// The peer's certificate is not one that we trust for this name.
@@ -139,18 +133,11 @@ pub(super) fn whole_text(error: &(dyn Error + 'static)) -> String {
 fn is_disconnect(error: &(dyn Error + 'static)) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
     let io = |error: &io::Error| {
-        matches!(
-            error.kind(),
-            BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof
-        )
+        matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
     };
     // A peer that shuts down refuses the streams it has not begun.
     let h2 = |error: &h2::Error| {
-        let left = [
-            h2::Reason::NO_ERROR,
-            h2::Reason::REFUSED_STREAM,
-            h2::Reason::CANCEL,
-        ];
+        let left = [h2::Reason::NO_ERROR, h2::Reason::REFUSED_STREAM, h2::Reason::CANCEL];
         error.is_io() || error.reason().is_some_and(|reason| left.contains(&reason))
     };
     causes(error)

@@ -25,9 +25,7 @@ pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
     }
     let trailers = headers.get_all(header::TE).iter().any(|value| {
         value.to_str().is_ok_and(|value| {
-            value
-                .split(',')
-                .any(|coding| coding.trim().eq_ignore_ascii_case("trailers"))
+            value.split(',').any(|coding| coding.trim().eq_ignore_ascii_case("trailers"))
         })
     });
     match trailers {
@@ -38,13 +36,8 @@ pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
 
 fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
     let values = headers.get_all(header::CONNECTION).iter();
-    let names = values
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','));
-    names
-        .filter_map(|name| name.trim().parse().ok())
-        .filter(|name| *name != header::TE)
-        .collect()
+    let names = values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+    names.filter_map(|name| name.trim().parse().ok()).filter(|name| *name != header::TE).collect()
 }
 
 #[cfg(test)]
@@ -71,16 +64,10 @@ mod tests {
             headers.append(name, value.parse().unwrap());
         }
         strip_hop_by_hop(&mut headers);
-        let mut left: Vec<_> = headers
-            .iter()
-            .map(|(n, v)| (n.as_str(), v.as_bytes()))
-            .collect();
+        let mut left: Vec<_> = headers.iter().map(|(n, v)| (n.as_str(), v.as_bytes())).collect();
         left.sort_unstable();
-        let expected: [(&str, &[u8]); 3] = [
-            ("authorization", b"Bearer x"),
-            ("te", b"trailers"),
-            ("x-end", b"1"),
-        ];
+        let expected: [(&str, &[u8]); 3] =
+            [("authorization", b"Bearer x"), ("te", b"trailers"), ("x-end", b"1")];
         assert_eq!(left, expected);
 
         let mut headers = HeaderMap::new();

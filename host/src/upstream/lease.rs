@@ -29,12 +29,7 @@ pub(super) enum Held {
 
 impl Lease {
     pub(super) fn new(pool: &Arc<Pool>, origin: &Arc<str>, held: Held, reused: bool) -> Self {
-        Lease {
-            held,
-            pool: pool.clone(),
-            origin: origin.clone(),
-            reused,
-        }
+        Lease { held, pool: pool.clone(), origin: origin.clone(), reused }
     }
 
     pub(super) fn protocol(&self) -> Protocol {

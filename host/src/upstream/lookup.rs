@@ -33,11 +33,7 @@ type Running = HashMap<Arc<str>, watch::Receiver<Option<Answer>>>;
 impl Lookups {
     pub(super) fn new(resolver: Arc<dyn Resolve>) -> Self {
         let slots = Arc::new(Semaphore::new(LOOKUPS));
-        Lookups {
-            resolver,
-            slots,
-            running: Arc::default(),
-        }
+        Lookups { resolver, slots, running: Arc::default() }
     }
 
     /// The addresses of `host`, from a lookup that is under way or a new one.
@@ -52,10 +48,7 @@ impl Lookups {
             },
         };
         let answer = answer.wait_for(Option::is_some).await;
-        answer
-            .ok()
-            .and_then(|answer| answer.clone())
-            .unwrap_or_else(|| Err(gone()))
+        answer.ok().and_then(|answer| answer.clone()).unwrap_or_else(|| Err(gone()))
     }
 
     fn join_or_start(
@@ -71,10 +64,7 @@ impl Lookups {
         let (sender, receiver) = watch::channel(None);
         let host: Arc<str> = host.into();
         running.insert(host.clone(), receiver.clone());
-        let ended = Ended {
-            host: host.clone(),
-            running: self.running.clone(),
-        };
+        let ended = Ended { host: host.clone(), running: self.running.clone() };
         let resolver = self.resolver.clone();
         tokio::spawn(async move {
             let found = resolver.resolve(&host).await;

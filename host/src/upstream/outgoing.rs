@@ -45,9 +45,7 @@ impl Outgoing {
     ) -> Result<(Self, Upload, Watch), UpstreamError> {
         let (mut head, body) = request.into_parts();
         if head.method == Method::CONNECT {
-            return Err(UpstreamError::BadRequest {
-                why: "`CONNECT` would open a tunnel",
-            });
+            return Err(UpstreamError::BadRequest { why: "`CONNECT` would open a tunnel" });
         }
         let target = Target::new(&head.uri, named)?;
         strip_hop_by_hop(&mut head.headers);
@@ -56,33 +54,19 @@ impl Outgoing {
 
         let declared = declared_once(&head.headers)?;
         let usual = matches!(head.method, Method::POST | Method::PUT | Method::PATCH);
-        let body = settle(body, usual, declared)
-            .await
-            .map_err(UpstreamError::Body)?;
+        let body = settle(body, usual, declared).await.map_err(UpstreamError::Body)?;
         let exact = body.size_hint().exact();
         if usual && declared.is_none() && exact == Some(0) {
-            head.headers
-                .insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+            head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
         let chunked = declared.is_none() && exact.is_none();
         let (body, watch) = upload(body, declared);
-        Ok((
-            Outgoing {
-                head,
-                target,
-                chunked,
-            },
-            body,
-            watch,
-        ))
+        Ok((Outgoing { head, target, chunked }, body, watch))
     }
 
     /// Whether it may be sent twice: nothing but a question.
     pub(super) fn is_safe(&self) -> bool {
-        matches!(
-            self.head.method,
-            Method::GET | Method::HEAD | Method::OPTIONS
-        )
+        matches!(self.head.method, Method::GET | Method::HEAD | Method::OPTIONS)
     }
 
     /// The request as `protocol` writes it.
@@ -120,28 +104,17 @@ struct Target {
 impl Target {
     /// From the spelling that was judged, not from the one that was given.
     fn new(uri: &Uri, named: &Named) -> Result<Self, UpstreamError> {
-        let bad = || UpstreamError::BadRequest {
-            why: "its target is not a URI",
-        };
+        let bad = || UpstreamError::BadRequest { why: "its target is not a URI" };
         let authority = named.authority();
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
         let path = if path.is_empty() { "/" } else { path };
-        let scheme = if named.scheme() == Scheme::Https {
-            "https"
-        } else {
-            "http"
-        };
-        let absolute = Uri::builder()
-            .scheme(scheme)
-            .authority(authority.as_str())
-            .path_and_query(path);
+        let scheme = if named.scheme() == Scheme::Https { "https" } else { "http" };
+        let absolute =
+            Uri::builder().scheme(scheme).authority(authority.as_str()).path_and_query(path);
         Ok(Target {
             authority: HeaderValue::try_from(authority).map_err(|_| bad())?,
             absolute: absolute.build().map_err(|_| bad())?,
-            origin_form: Uri::builder()
-                .path_and_query(path)
-                .build()
-                .map_err(|_| bad())?,
+            origin_form: Uri::builder().path_and_query(path).build().map_err(|_| bad())?,
         })
     }
 }
@@ -150,15 +123,10 @@ impl Target {
 /// smuggled.
 fn declared_once(headers: &HeaderMap) -> Result<Option<u64>, UpstreamError> {
     let declared = declared_length(headers);
-    match (
-        headers.get_all(header::CONTENT_LENGTH).iter().count(),
-        declared,
-    ) {
+    match (headers.get_all(header::CONTENT_LENGTH).iter().count(), declared) {
         (0, _) => Ok(None),
         (1, Some(length)) => Ok(Some(length)),
-        _ => Err(UpstreamError::BadRequest {
-            why: "`content-length` is not one number",
-        }),
+        _ => Err(UpstreamError::BadRequest { why: "`content-length` is not one number" }),
     }
 }
 
@@ -175,10 +143,7 @@ async fn settle(mut body: Body, usual: bool, declared: Option<u64>) -> Result<Bo
     let first = tokio::time::timeout(EMPTY_BODY_WAIT, poll_fn(|cx| poll_first(&mut body, cx)));
     match (first.await, declared) {
         (Ok(None), _) => Ok(Body::empty()),
-        (Ok(Some(first)), None) => Ok(Body::stream(Begun {
-            first: Some(first?),
-            rest: body,
-        })),
+        (Ok(Some(first)), None) => Ok(Body::stream(Begun { first: Some(first?), rest: body })),
         (Ok(Some(first)), Some(_)) => Err(first.err().unwrap_or(BodyError::WrongLength)),
         (Err(_elapsed), None) => Ok(body),
         // Declared to be empty, and nothing says otherwise.

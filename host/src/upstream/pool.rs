@@ -74,12 +74,7 @@ impl Pool {
     pub(super) fn new(limit: usize) -> Self {
         let limit = limit.min(Semaphore::MAX_PERMITS);
         let permits = Arc::new(Semaphore::new(limit));
-        Pool {
-            origins: Mutex::default(),
-            permits,
-            limit,
-            returned: Notify::new(),
-        }
+        Pool { origins: Mutex::default(), permits, limit, returned: Notify::new() }
     }
 
     pub(super) fn limit(&self) -> usize {
@@ -102,11 +97,7 @@ impl Pool {
         if let Some(held) = self.take(origin, reuse, Crowd::No) {
             return lease(held);
         }
-        let turn = if encrypted {
-            self.turn(origin).await
-        } else {
-            None
-        };
+        let turn = if encrypted { self.turn(origin).await } else { None };
         loop {
             if let Some(held) = self.take(origin, reuse, Crowd::No) {
                 return lease(held);
@@ -142,10 +133,7 @@ impl Pool {
         let turn = turn?.lock_owned().await;
         // Whoever had it before may have found out.
         let origins = lock(&self.origins);
-        let only_http1 = origins
-            .all
-            .get(origin)
-            .is_some_and(|origin| origin.only_http1);
+        let only_http1 = origins.all.get(origin).is_some_and(|origin| origin.only_http1);
         (!only_http1).then_some(turn)
     }
 
@@ -154,14 +142,8 @@ impl Pool {
         let origin = origins.all.get_mut(origin)?;
         origin.shared.retain(|connection| connection.is_open());
         let shared = match crowd {
-            Crowd::No => origin
-                .shared
-                .iter()
-                .find(|connection| connection.has_room()),
-            Crowd::Yes => origin
-                .shared
-                .iter()
-                .min_by_key(|connection| connection.streams()),
+            Crowd::No => origin.shared.iter().find(|connection| connection.has_room()),
+            Crowd::Yes => origin.shared.iter().min_by_key(|connection| connection.streams()),
         };
         if let Some(connection) = shared {
             return Some(Held::Http2(Stream::on(connection)));
@@ -184,21 +166,13 @@ impl Pool {
         permit: OwnedSemaphorePermit,
         turn: Option<OwnedMutexGuard<()>>,
     ) -> Room {
-        Room {
-            pool: self.clone(),
-            origin: origin.clone(),
-            permit,
-            turn,
-        }
+        Room { pool: self.clone(), origin: origin.clone(), permit, turn }
     }
 
     /// Frees a permit soon, if any connection is idle.
     fn close_one_idle(&self) {
         let mut origins = lock(&self.origins);
-        let oldest = origins
-            .all
-            .values_mut()
-            .filter(|origin| !origin.idle.is_empty());
+        let oldest = origins.all.values_mut().filter(|origin| !origin.idle.is_empty());
         if let Some(origin) = oldest.min_by_key(|origin| origin.idle[0].since) {
             origin.idle.remove(0).connection.close();
             return;
@@ -216,10 +190,7 @@ impl Pool {
         let mut origins = lock(&self.origins);
         let kept = origins.all.entry(origin.clone()).or_default();
         if kept.idle.len() < IDLE_PER_ORIGIN {
-            kept.idle.push(Idle {
-                connection,
-                since: Instant::now(),
-            });
+            kept.idle.push(Idle { connection, since: Instant::now() });
         } else {
             connection.close();
         }
@@ -230,12 +201,7 @@ impl Pool {
 
     fn share(self: &Arc<Self>, origin: &Arc<str>, connection: &Arc<Http2>) {
         let mut origins = lock(&self.origins);
-        origins
-            .all
-            .entry(origin.clone())
-            .or_default()
-            .shared
-            .push(connection.clone());
+        origins.all.entry(origin.clone()).or_default().shared.push(connection.clone());
         self.sweep_later(&mut origins);
     }
 
@@ -267,10 +233,7 @@ impl Pool {
         let mut origins = lock(&self.origins);
         origins.all.retain(|_, origin| {
             let idle = |c: &mut Idle| c.connection.is_ready() && c.since.elapsed() < IDLE;
-            origin
-                .idle
-                .extract_if(.., |c| !idle(c))
-                .for_each(|c| c.connection.close());
+            origin.idle.extract_if(.., |c| !idle(c)).for_each(|c| c.connection.close());
             origin
                 .shared
                 .retain(|c| c.is_open() && (c.streams() > 0 || c.last_use().elapsed() < IDLE));
@@ -300,20 +263,8 @@ pub(super) struct Room {
 impl Room {
     /// The permit, for the socket to hold, and the place for what comes of it.
     pub(super) fn split(self) -> (OwnedSemaphorePermit, Place) {
-        let Room {
-            pool,
-            origin,
-            permit,
-            turn,
-        } = self;
-        (
-            permit,
-            Place {
-                pool,
-                origin,
-                _turn: turn,
-            },
-        )
+        let Room { pool, origin, permit, turn } = self;
+        (permit, Place { pool, origin, _turn: turn })
     }
 }
 

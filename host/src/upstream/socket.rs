@@ -21,10 +21,7 @@ pub(super) enum Stream {
 
 impl Socket {
     pub(super) fn new(stream: Stream, permit: OwnedSemaphorePermit) -> Self {
-        Socket {
-            stream,
-            _permit: permit,
-        }
+        Socket { stream, _permit: permit }
     }
 }
 

@@ -36,19 +36,13 @@ impl Tls {
     /// Trusts the system's roots, and those in the PEM file `extra`.
     pub fn new(extra: Option<&Path>) -> Result<Self, TlsError> {
         let extra = extra.map(read_extra).transpose()?.unwrap_or_default();
-        Ok(Tls {
-            extra,
-            config: OnceCell::new(),
-        })
+        Ok(Tls { extra, config: OnceCell::new() })
     }
 
     /// The configuration of one handler. It has session tickets of its own,
     /// because a resumed session would tell one handler where another has been.
     pub(super) async fn config(&self) -> Result<Arc<ClientConfig>, String> {
-        let config = self
-            .config
-            .get_or_try_init(|| load(self.extra.clone()))
-            .await?;
+        let config = self.config.get_or_try_init(|| load(self.extra.clone())).await?;
         let mut config = ClientConfig::clone(config);
         config.resumption = Resumption::in_memory_sessions(SESSIONS);
         Ok(Arc::new(config))
@@ -66,9 +60,7 @@ fn read_extra(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let found = CertificateDer::pem_file_iter(path).map_err(unreadable)?;
     let found = found.collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
     if found.is_empty() {
-        return Err(TlsError::Empty {
-            path: path.to_owned(),
-        });
+        return Err(TlsError::Empty { path: path.to_owned() });
     }
     for certificate in &found {
         let added = RootCertStore::empty().add(certificate.clone());

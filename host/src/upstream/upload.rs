@@ -63,21 +63,10 @@ enum Source {
 /// Splits off the watch. `declared` is what `content-length` says.
 pub(super) fn upload(body: Body, declared: Option<u64>) -> (Upload, Watch) {
     let empty = body.is_end_stream();
-    let source = if empty {
-        Source::Ended
-    } else {
-        Source::Open(body)
-    };
+    let source = if empty { Source::Ended } else { Source::Open(body) };
     let turn = Turn::Answer(Instant::now());
     let rest = Bytes::new();
-    let state = State {
-        source,
-        rest,
-        turn,
-        owed: declared,
-        failure: None,
-        empty,
-    };
+    let state = State { source, rest, turn, owed: declared, failure: None, empty };
     let state = Arc::new(Mutex::new(state));
     let watch = Watch(state.clone());
     watch.start();
@@ -194,9 +183,7 @@ impl State {
             self.turn = Turn::Producer;
             let frame = ready!(Pin::new(&mut *body).poll_frame(cx)).transpose();
             let ended = body.is_end_stream() || matches!(frame, Ok(None));
-            frame
-                .and_then(|frame| self.count(frame, ended))
-                .map(|frame| self.split(frame))
+            frame.and_then(|frame| self.count(frame, ended)).map(|frame| self.split(frame))
         } else {
             Ok(Some(self.piece()))
         };
@@ -238,13 +225,8 @@ impl State {
         ended: bool,
     ) -> Result<Option<Frame<Bytes>>, BodyError> {
         if let Some(owed) = &mut self.owed {
-            let data = frame
-                .as_ref()
-                .and_then(Frame::data_ref)
-                .map_or(0, Bytes::len);
-            *owed = owed
-                .checked_sub(data as u64)
-                .ok_or(BodyError::WrongLength)?;
+            let data = frame.as_ref().and_then(Frame::data_ref).map_or(0, Bytes::len);
+            *owed = owed.checked_sub(data as u64).ok_or(BodyError::WrongLength)?;
             if ended && *owed > 0 {
                 return Err(BodyError::WrongLength);
             }

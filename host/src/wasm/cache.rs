@@ -122,8 +122,10 @@ impl Cache {
 
 /// Where the cache is unless told otherwise: the user's cache folder.
 pub(crate) fn default_folder() -> Option<PathBuf> {
-    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let base = absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")));
+    let absolute =
+        |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let base =
+        absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")));
     base.map(|base| base.join("squall").join("components"))
 }
 
@@ -156,12 +158,8 @@ fn read_sound(path: &Path) -> Option<Vec<u8>> {
 
 fn write_whole(path: &Path, payload: &[u8]) -> Result<()> {
     let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&temporary)?;
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
     let written = file
         .write_all(&Sha256::digest(payload))
         .and_then(|()| file.write_all(payload))

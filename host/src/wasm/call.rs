@@ -105,7 +105,6 @@ impl Call {
         self.fault.get()
     }
 
-
     fn reply(&self, answer: Result<Response<Body>, Fault>) -> bool {
         let mut reply = self.lock();
         let Reply::Awaited(waker) = &mut *reply else { return false };
@@ -135,7 +134,8 @@ impl Call {
         // An answer that nobody took holds this call in its body.
         let unwanted = std::mem::replace(&mut *self.lock(), Reply::Taken);
         drop(unwanted);
-        let was = self.state.compare_exchange(RUNNING, ABANDONED, Ordering::AcqRel, Ordering::Acquire);
+        let was =
+            self.state.compare_exchange(RUNNING, ABANDONED, Ordering::AcqRel, Ordering::Acquire);
         if was.is_err() {
             return;
         }
@@ -190,7 +190,8 @@ impl Call {
 
     fn cut_held(&self) {
         let Some(outbound) = self.outbound.get() else { return };
-        let held = std::mem::take(&mut *outbound.held.lock().unwrap_or_else(PoisonError::into_inner));
+        let held =
+            std::mem::take(&mut *outbound.held.lock().unwrap_or_else(PoisonError::into_inner));
         for body in held.iter().filter_map(Weak::upgrade) {
             body.cut();
         }

@@ -90,8 +90,12 @@ impl Loader {
             return Err(Refused::TooLarge { size, limit: self.0.limit });
         }
         let shape = inspect(bytes)?;
-        let missing: Vec<String> =
-            shape.imports.iter().filter(|name| !imports::is_known(shape.world, name)).cloned().collect();
+        let missing: Vec<String> = shape
+            .imports
+            .iter()
+            .filter(|name| !imports::is_known(shape.world, name))
+            .cloned()
+            .collect();
         if !missing.is_empty() {
             return Err(Refused::MissingImports(missing));
         }
@@ -100,13 +104,19 @@ impl Loader {
             World::Http03 => Concurrency::Many,
         };
         let hash = ContentHash::of(bytes);
-        let engine = self.0.engines.get(concurrency).map_err(|e| Refused::Host(format!("{e:#}")))?;
+        let engine =
+            self.0.engines.get(concurrency).map_err(|e| Refused::Host(format!("{e:#}")))?;
         let (compiled, origin) = self.compile(&engine, hash, bytes)?;
         let entry = self.link(&engine, concurrency, shape.world, &compiled)?;
         Ok(Component { hash, size, shape: Arc::new(shape), origin, entry })
     }
 
-    fn compile(&self, engine: &Engine, hash: ContentHash, bytes: &[u8]) -> Result<(Compiled, Origin), Refused> {
+    fn compile(
+        &self,
+        engine: &Engine,
+        hash: ContentHash,
+        bytes: &[u8],
+    ) -> Result<(Compiled, Origin), Refused> {
         let began = Instant::now();
         if let Some(cached) = self.0.cache.as_ref().and_then(|cache| cache.get(engine, hash)) {
             return Ok((cached, Origin::Cached(began.elapsed())));
@@ -158,7 +168,10 @@ fn missing_text(missing: &[String]) -> String {
 
 impl std::fmt::Debug for Component {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Component").field("hash", &self.hash).field("shape", &self.shape).finish_non_exhaustive()
+        f.debug_struct("Component")
+            .field("hash", &self.hash)
+            .field("shape", &self.shape)
+            .finish_non_exhaustive()
     }
 }
 

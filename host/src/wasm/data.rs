@@ -1,11 +1,11 @@
 //! What a store holds besides the guest: its resources, what it may reach, and
 //! whom it works for.
 
+use super::engine::{Concurrency, TICK, Ticks};
 use super::imports::{GuestLog, Outbound, Sockets};
 use super::limiter::Limiter;
 use super::seat::Seat;
 use super::trap::CpuExceeded;
-use super::engine::{Concurrency, TICK, Ticks};
 use crate::config::Access;
 use crate::id::{GenerationNumber, HandlerName};
 use crate::limits::HandlerLimits;
@@ -86,7 +86,8 @@ impl Blueprint {
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(limits.fields.to_usize());
         let mut table = ResourceTable::new();
-        let resources = limits.resources.saturating_add(concurrent_requests.saturating_mul(RESOURCES_PER_CALL));
+        let resources =
+            limits.resources.saturating_add(concurrent_requests.saturating_mul(RESOURCES_PER_CALL));
         table.set_max_capacity(usize::try_from(resources).unwrap_or(usize::MAX));
         Ok(Data {
             table,

@@ -30,7 +30,9 @@ impl HeldBody {
     }
 
     /// The side that the guest reads.
-    pub(crate) fn reader(self: &Arc<Self>) -> impl HttpBody<Data = Bytes, Error = BodyError> + Send + 'static {
+    pub(crate) fn reader(
+        self: &Arc<Self>,
+    ) -> impl HttpBody<Data = Bytes, Error = BodyError> + Send + 'static {
         Reader(self.clone())
     }
 

@@ -10,11 +10,11 @@ mod outbound;
 mod sockets;
 mod table;
 
-pub use table::{Import, ImportStatus};
 pub(super) use log::GuestLog;
 pub(super) use outbound::Outbound;
 pub(super) use sockets::Sockets;
 pub(super) use table::is_known;
+pub use table::{Import, ImportStatus};
 
 use super::data::Data;
 use super::engine::Concurrency;
@@ -28,7 +28,9 @@ pub(super) fn linker(engine: &Engine, concurrency: Concurrency) -> wasmtime::Res
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     http02::add_only_http_to_linker_async(&mut linker)?;
-    wasmtime_wasi_config::add_to_linker(&mut linker, |data: &mut Data| WasiConfig::new(&data.values))?;
+    wasmtime_wasi_config::add_to_linker(&mut linker, |data: &mut Data| {
+        WasiConfig::new(&data.values)
+    })?;
     if concurrency == Concurrency::Many {
         wasmtime_wasi::p3::add_to_linker(&mut linker)?;
         http03::add_to_linker(&mut linker)?;

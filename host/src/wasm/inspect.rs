@@ -135,7 +135,9 @@ fn parse_error(error: &wasmparser::BinaryReaderError, len: usize) -> NotAHandler
 fn world_of(exports: &[String]) -> Result<World, NotAHandler> {
     let versions = |interface: &str| {
         let prefix = format!("{interface}@");
-        exports.iter().filter_map(move |export| Some((export, export.strip_prefix(&prefix)?.to_owned())))
+        exports
+            .iter()
+            .filter_map(move |export| Some((export, export.strip_prefix(&prefix)?.to_owned())))
     };
     let handlers = versions("wasi:http/handler").chain(versions("wasi:http/incoming-handler"));
     let mut refused = None;
@@ -143,7 +145,9 @@ fn world_of(exports: &[String]) -> Result<World, NotAHandler> {
         match (export.contains("incoming"), semver_of(&version)) {
             (false, Some((0, 3, false))) => return Ok(World::Http03),
             (true, Some((0, 2, false))) => return Ok(World::Http02),
-            (_, Some((0, minor, _))) if minor <= 3 => refused = Some(NotAHandler::TooOld(export.clone())),
+            (_, Some((0, minor, _))) if minor <= 3 => {
+                refused = Some(NotAHandler::TooOld(export.clone()))
+            }
             _ => refused = Some(NotAHandler::TooNew(export.clone())),
         }
     }

@@ -103,7 +103,8 @@ mod tests {
 
     #[test]
     fn memories_and_tables_share_one_budget() {
-        let limits = HandlerLimits { memory: Size::bytes(1000), table_elements: 10, ..Default::default() };
+        let limits =
+            HandlerLimits { memory: Size::bytes(1000), table_elements: 10, ..Default::default() };
         let mut limiter = Limiter::new(&limits);
         assert!(limiter.memory_growing(0, 600, None).unwrap());
         assert!(limiter.memory_growing(0, 200, None).unwrap());

@@ -14,9 +14,9 @@
 
 use super::call::{Call, Ticket};
 use super::component::Component;
-use super::inspect::World;
 use super::data::Blueprint;
 use super::engine::Ticks;
+use super::inspect::World;
 use super::seat::Seat;
 use super::slots::{Slot, Slots};
 use super::trap;
@@ -120,7 +120,8 @@ impl Pool {
                 Ok(answer) => return ticket.answered(answer),
                 Err(_) if !call.is_seated() => {
                     self.forget_abandoned(&ticket);
-                    let waited = format!("no instance was free for {} ms", limits.queue_time.as_millis());
+                    let waited =
+                        format!("no instance was free for {} ms", limits.queue_time.as_millis());
                     return Err(Fault::new(FaultKind::QueueTime, waited));
                 }
                 Err(_) => {}
@@ -210,7 +211,10 @@ impl Pool {
             state.waiting.retain(|job| !job.call.is_abandoned());
         }
         if state.waiting.len() >= limit {
-            return Err(Fault::new(FaultKind::QueueFull, format!("{limit} requests wait for an instance")));
+            return Err(Fault::new(
+                FaultKind::QueueFull,
+                format!("{limit} requests wait for an instance"),
+            ));
         }
         state.waiting.push_back(job);
         self.meter.queue.set(state.waiting.len());
@@ -229,7 +233,8 @@ impl Pool {
 
     /// The next request that somebody still wants.
     fn next_waiting(&self, state: &mut State) -> Option<Job> {
-        let job = std::iter::from_fn(|| state.waiting.pop_front()).find(|job| !job.call.is_abandoned());
+        let job =
+            std::iter::from_fn(|| state.waiting.pop_front()).find(|job| !job.call.is_abandoned());
         self.meter.queue.set(state.waiting.len());
         job
     }
@@ -333,7 +338,10 @@ impl Instance {
 
     /// The instance could not even be set up: an operator's or the host's fault.
     pub(super) fn fail_to_start(&self, error: &wasmtime::Error) {
-        self.seat.fail_all(None, &Fault::new(FaultKind::Bug, format!("cannot set up an instance: {error:?}")));
+        self.seat.fail_all(
+            None,
+            &Fault::new(FaultKind::Bug, format!("cannot set up an instance: {error:?}")),
+        );
     }
 
     /// A fault that has no request to answer any more.

@@ -117,7 +117,8 @@ impl HttpBody for GuestBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        let early: u64 = self.early.iter().filter_map(|f| f.data_ref()).map(|d| d.len() as u64).sum();
+        let early: u64 =
+            self.early.iter().filter_map(|f| f.data_ref()).map(|d| d.len() as u64).sum();
         let rest = self.inner.size_hint();
         let mut hint = SizeHint::new();
         hint.set_lower(rest.lower() + early);

@@ -203,7 +203,10 @@ impl Seat {
     }
 
     /// The call that `task` works for; the only call there is, if there is one.
-    pub(crate) fn call_of(&self, tasks: impl IntoIterator<Item = GuestTaskId>) -> Option<Arc<Call>> {
+    pub(crate) fn call_of(
+        &self,
+        tasks: impl IntoIterator<Item = GuestTaskId>,
+    ) -> Option<Arc<Call>> {
         let calls = lock(&self.calls);
         if let [only] = calls.as_slice() {
             return Some(only.call.clone());
@@ -215,7 +218,8 @@ impl Seat {
     /// Adds computing time to a call and returns its sum.
     pub(crate) fn charge(&self, call: &Arc<Call>, spent: Duration) -> Duration {
         let mut calls = lock(&self.calls);
-        let Some(running) = calls.iter_mut().find(|running| Arc::ptr_eq(&running.call, call)) else {
+        let Some(running) = calls.iter_mut().find(|running| Arc::ptr_eq(&running.call, call))
+        else {
             return Duration::ZERO;
         };
         running.cpu += spent;
@@ -245,14 +249,20 @@ impl Seat {
     pub(crate) fn fail_all(&self, culprit: Option<&Arc<Call>>, fault: &Fault) {
         let running = std::mem::take(&mut *lock(&self.calls));
         let waiting = std::mem::take(&mut *lock(&self.inbox));
-        let calls: Vec<Arc<Call>> =
-            running.into_iter().map(|r| r.call).chain(waiting.into_iter().map(|j| j.call)).collect();
+        let calls: Vec<Arc<Call>> = running
+            .into_iter()
+            .map(|r| r.call)
+            .chain(waiting.into_iter().map(|j| j.call))
+            .collect();
         for call in &calls {
             let guilty = culprit.is_none_or(|culprit| Arc::ptr_eq(culprit, call));
             call.fail(if guilty {
                 fault.clone()
             } else {
-                Fault::new(FaultKind::Neighbour, format!("another request in the same instance failed: {fault}"))
+                Fault::new(
+                    FaultKind::Neighbour,
+                    format!("another request in the same instance failed: {fault}"),
+                )
             });
             call.finish();
         }

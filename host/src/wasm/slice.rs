@@ -105,7 +105,8 @@ fn outstays(
         *timer = None;
         return false;
     }
-    let timer = timer.get_or_insert_with(|| Box::pin(sleep(instance.pool.blueprint.limits.post_return)));
+    let timer =
+        timer.get_or_insert_with(|| Box::pin(sleep(instance.pool.blueprint.limits.post_return)));
     timer.poll_unpin(cx).is_ready()
 }
 

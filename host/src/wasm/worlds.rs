@@ -56,7 +56,8 @@ fn conclude(instance: &Instance, store: &mut Store<Data>, concurrency: Concurren
         End::Done(Err(error)) => {
             let fault = trap::classify(&error, store.data());
             let culprit = seat.take_culprit();
-            let culprit = culprit.or_else(|| current_call(&mut store.as_context_mut(), concurrency));
+            let culprit =
+                culprit.or_else(|| current_call(&mut store.as_context_mut(), concurrency));
             seat.fail_all(culprit.as_ref(), &fault);
         }
         End::Cut => seat.fail_all(None, &Fault::plain(FaultKind::Draining)),

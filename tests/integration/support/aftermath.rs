@@ -118,7 +118,9 @@ impl Aftermath {
         });
         // A few more than before: the compiler's and runtime's threads come when
         // they are first needed.
-        eventually(SOON, "giving back descriptors", || server.descriptors() <= self.descriptors + 4);
+        eventually(SOON, "giving back descriptors", || {
+            server.descriptors() <= self.descriptors + 4
+        });
         eventually(SOON, "giving back threads", || server.threads() <= self.threads + 8);
         check_log(server);
     }

@@ -94,7 +94,11 @@ impl Wire {
                 break end;
             }
             if self.fill() == 0 {
-                assert!(self.buffer.is_empty(), "half a head: {:?}", String::from_utf8_lossy(&self.buffer));
+                assert!(
+                    self.buffer.is_empty(),
+                    "half a head: {:?}",
+                    String::from_utf8_lossy(&self.buffer)
+                );
                 return None;
             }
         };
@@ -141,7 +145,9 @@ impl Wire {
             match self.stream.read(&mut [0; 4096]) {
                 Ok(0) => break true,
                 Ok(_) => {}
-                Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => break false,
+                Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                    break false;
+                }
                 Err(_) => break true,
             }
         };
@@ -204,7 +210,10 @@ impl Wire {
                 n
             }
             Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-                panic!("nothing came for {PATIENCE:?}; so far {:?}", String::from_utf8_lossy(&self.buffer))
+                panic!(
+                    "nothing came for {PATIENCE:?}; so far {:?}",
+                    String::from_utf8_lossy(&self.buffer)
+                )
             }
             Err(_) => 0,
         }
@@ -228,7 +237,9 @@ pub(crate) fn send(address: SocketAddr, request: &str) -> Reply {
 pub(crate) fn post(address: SocketAddr, path: &str, body: &[u8]) -> Reply {
     let mut wire = Wire::open(address);
     let length = body.len();
-    wire.request(&format!("POST {path} HTTP/1.1\nHost: test\nContent-Length: {length}\nConnection: close\n\n"));
+    wire.request(&format!(
+        "POST {path} HTTP/1.1\nHost: test\nContent-Length: {length}\nConnection: close\n\n"
+    ));
     // A server that refuses may close before it has taken all.
     let _ = wire.try_send(body);
     wire.reply()

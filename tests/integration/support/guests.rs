@@ -7,7 +7,8 @@ use std::sync::OnceLock;
 
 /// A guest of `tests/fixtures`, compiled.
 pub(crate) fn guest(name: &str) -> Vec<u8> {
-    fs::read(folder().join(format!("{name}.wasm"))).unwrap_or_else(|e| panic!("guest `{name}`: {e}"))
+    fs::read(folder().join(format!("{name}.wasm")))
+        .unwrap_or_else(|e| panic!("guest `{name}`: {e}"))
 }
 
 /// `version02` or `version03` with another version in it, which makes another
@@ -15,8 +16,12 @@ pub(crate) fn guest(name: &str) -> Vec<u8> {
 pub(crate) fn version(name: &str, version: u32) -> Vec<u8> {
     const MARKER: &[u8] = b"@v0000000@";
     let mut bytes = guest(name);
-    let places: Vec<usize> =
-        bytes.windows(MARKER.len()).enumerate().filter(|(_, w)| *w == MARKER).map(|(i, _)| i).collect();
+    let places: Vec<usize> = bytes
+        .windows(MARKER.len())
+        .enumerate()
+        .filter(|(_, w)| *w == MARKER)
+        .map(|(i, _)| i)
+        .collect();
     assert_eq!(places.len(), 1, "the marker must be there once");
     bytes[places[0]..places[0] + MARKER.len()].copy_from_slice(marker(version).as_bytes());
     bytes

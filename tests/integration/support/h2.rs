@@ -61,8 +61,15 @@ impl H2 {
     }
 
     /// Sends a head; returns its stream.
-    pub(crate) fn request(&mut self, method: &str, path: &str, extra: &[(&str, &str)], end: bool) -> u32 {
-        let mut fields = vec![(":method", method), (":scheme", "http"), (":path", path), (":authority", "test")];
+    pub(crate) fn request(
+        &mut self,
+        method: &str,
+        path: &str,
+        extra: &[(&str, &str)],
+        end: bool,
+    ) -> u32 {
+        let mut fields =
+            vec![(":method", method), (":scheme", "http"), (":path", path), (":authority", "test")];
         fields.extend(extra);
         self.request_of(&fields, end)
     }
@@ -182,7 +189,13 @@ fn decode(block: &[u8]) -> Vec<(String, String)> {
             }
             continue;
         }
-        let bits = if byte & 0x40 != 0 { 6 } else if byte & 0x20 != 0 { 5 } else { 4 };
+        let bits = if byte & 0x40 != 0 {
+            6
+        } else if byte & 0x20 != 0 {
+            5
+        } else {
+            4
+        };
         let Some(index) = integer(block, &mut at, bits) else { break };
         if byte & 0x60 == 0x20 {
             continue;
@@ -236,7 +249,9 @@ fn huffman_digits(bytes: &[u8]) -> String {
     let mut out = String::new();
     let mut at = 0;
     while at < bits.len() {
-        let take = |n: usize| bits.get(at..at + n).map(|b| b.iter().fold(0_u16, |v, bit| v << 1 | u16::from(*bit)));
+        let take = |n: usize| {
+            bits.get(at..at + n).map(|b| b.iter().fold(0_u16, |v, bit| v << 1 | u16::from(*bit)))
+        };
         if let Some(code @ 0..=2) = take(5) {
             out.push((b'0' + code as u8) as char);
             at += 5;

@@ -197,19 +197,25 @@ impl Server {
     pub(crate) fn log(&self) -> Vec<serde_json::Value> {
         let lines = self.stderr.get();
         let log = lines.iter().filter(|line| !line.starts_with("squall "));
-        log.map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"))).collect()
+        log.map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}")))
+            .collect()
     }
 
     /// The lines of the access log, parsed.
     pub(crate) fn access(&self) -> Vec<serde_json::Value> {
         let lines = self.stdout.get();
-        lines.iter().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"))).collect()
+        lines
+            .iter()
+            .map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}")))
+            .collect()
     }
 
     /// Waits for a log line that contains `text`.
     pub(crate) fn await_log(&self, text: &str) -> String {
         let find = || self.stderr.get().into_iter().find(|line| line.contains(text));
-        eventually(SOON, &format!("a log line with `{text}` in {:#?}", self.stderr.get()), || find().is_some());
+        eventually(SOON, &format!("a log line with `{text}` in {:#?}", self.stderr.get()), || {
+            find().is_some()
+        });
         find().unwrap()
     }
 

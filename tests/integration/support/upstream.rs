@@ -51,7 +51,10 @@ impl Upstream {
     pub(crate) fn text(text: &'static str) -> Self {
         Self::start(move |stream, _| {
             let length = text.len();
-            let _ = write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{text}");
+            let _ = write!(
+                stream,
+                "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{text}"
+            );
         })
     }
 
@@ -75,7 +78,9 @@ impl Upstream {
     pub(crate) fn slow(delay: Duration) -> Self {
         Self::start(move |stream, _| {
             thread::sleep(delay);
-            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\nconnection: close\r\n\r\nslow");
+            let _ = stream.write_all(
+                b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\nconnection: close\r\n\r\nslow",
+            );
         })
     }
 

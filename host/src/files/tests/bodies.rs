@@ -68,10 +68,7 @@ async fn a_file_that_shrinks_breaks_the_body() {
     let response = site.files.serve(&head, "/a.bin").await;
     assert_eq!(response.status(), 206);
     file.set_len(50_000).unwrap();
-    assert_eq!(
-        read(response.into_body()).await,
-        Err(BodyError::WrongLength)
-    );
+    assert_eq!(read(response.into_body()).await, Err(BodyError::WrongLength));
 }
 
 #[tokio::test]
@@ -141,10 +138,7 @@ async fn memory_is_flat_however_large_the_file() {
         last = data[data.len() - 1];
         if received % (16 << 20) == 0 {
             let grown = resident().saturating_sub(before);
-            assert!(
-                grown as u64 * 4 < SIZE,
-                "{grown} bytes more after {received}"
-            );
+            assert!(grown as u64 * 4 < SIZE, "{grown} bytes more after {received}");
         }
     }
     assert_eq!((received, last), (SIZE, b'!'));
@@ -160,17 +154,14 @@ async fn handles_are_closed() {
     let open = || {
         let links = fs::read_dir("/proc/self/fd").unwrap();
         let paths = links.filter_map(|link| fs::read_link(link.unwrap().path()).ok());
-        paths
-            .filter(|path| path.starts_with(&site.root) && *path != site.root)
-            .count()
+        paths.filter(|path| path.starts_with(&site.root) && *path != site.root).count()
     };
     let mut body = site.response("/a.bin").await.into_body();
     frame(&mut body).await;
     assert_eq!(open(), 1);
     drop(body);
     site.get_with("/a.bin", &[("if-none-match", "*")]).await;
-    site.get_with("/a.bin", &[("range", "bytes=9999999-")])
-        .await;
+    site.get_with("/a.bin", &[("range", "bytes=9999999-")]).await;
     site.ask(Method::HEAD, "/a.bin", &[]).await;
     assert_eq!(open(), 0);
 }

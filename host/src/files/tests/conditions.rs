@@ -37,9 +37,7 @@ async fn if_none_match_saves_the_body() {
     ];
     for (value, status) in cases {
         for method in [Method::GET, Method::HEAD] {
-            let answer = site
-                .ask(method, "/a.txt", &[("if-none-match", &value)])
-                .await;
+            let answer = site.ask(method, "/a.txt", &[("if-none-match", &value)]).await;
             assert_eq!(answer.status, status, "{value}");
         }
     }
@@ -73,9 +71,7 @@ async fn if_modified_since_saves_the_body() {
         ("Sun, 99 Nov 1994 08:49:37 GMT", 200),
     ];
     for (value, status) in cases {
-        let answer = site
-            .get_with("/a.txt", &[("if-modified-since", value)])
-            .await;
+        let answer = site.get_with("/a.txt", &[("if-modified-since", value)]).await;
         assert_eq!(answer.status, status, "{value}");
     }
     let twice = [("if-modified-since", SAME), ("if-modified-since", BEFORE)];
@@ -86,10 +82,7 @@ async fn if_modified_since_saves_the_body() {
 async fn a_304_carries_what_the_200_would() {
     let (site, etag) = dated().await;
     let whole = site.get("/a.txt").await;
-    for headers in [
-        ("if-none-match", etag.as_str()),
-        ("if-modified-since", SAME),
-    ] {
+    for headers in [("if-none-match", etag.as_str()), ("if-modified-since", SAME)] {
         let answer = site.get_with("/a.txt", &[headers]).await;
         answer.is(304, "");
         for name in ["etag", "vary", "cache-control", "last-modified"] {
@@ -125,9 +118,7 @@ async fn if_match_and_if_unmodified_since_guard() {
         }
     }
     // Nothing there is not a failed condition: no oracle.
-    site.get_with("/none", &[("if-match", "*")])
-        .await
-        .is(404, "");
+    site.get_with("/none", &[("if-match", "*")]).await.is(404, "");
 }
 
 #[tokio::test]
@@ -135,19 +126,10 @@ async fn conditions_have_an_order() {
     let (site, etag) = dated().await;
     // RFC 9110 section 13.2.2.
     let cases: [(&[(&str, &str)], u16); 7] = [
-        (
-            &[("if-none-match", "\"x\""), ("if-modified-since", AFTER)],
-            200,
-        ),
-        (
-            &[("if-none-match", &etag), ("if-modified-since", BEFORE)],
-            304,
-        ),
+        (&[("if-none-match", "\"x\""), ("if-modified-since", AFTER)], 200),
+        (&[("if-none-match", &etag), ("if-modified-since", BEFORE)], 304),
         (&[("if-match", &etag), ("if-unmodified-since", BEFORE)], 200),
-        (
-            &[("if-match", "\"x\""), ("if-unmodified-since", AFTER)],
-            412,
-        ),
+        (&[("if-match", "\"x\""), ("if-unmodified-since", AFTER)], 412),
         (&[("if-match", "\"x\""), ("if-none-match", &etag)], 412),
         (&[("if-match", &etag), ("if-none-match", &etag)], 304),
         (&[("if-none-match", &etag), ("range", "bytes=0-1")], 304),
@@ -173,10 +155,7 @@ async fn a_tag_changes_with_the_content() {
     fs::write(&path, "HELLO").unwrap();
     set_modified(&path, time);
     let second = site.get("/a.txt").await;
-    assert_eq!(
-        second.header("last-modified"),
-        "Thu, 01 Jan 1970 00:00:01 GMT"
-    );
+    assert_eq!(second.header("last-modified"), "Thu, 01 Jan 1970 00:00:01 GMT");
     assert_ne!(second.header("etag"), first);
 
     // And as another file under the same name.

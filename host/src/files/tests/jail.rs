@@ -100,18 +100,13 @@ async fn links_that_stay_inside_work() {
     site.get("/folder/").await.is(200, "index");
     site.get("/chain/b.txt").await.is(200, "inside");
     site.get("/a/up.txt").await.is(200, "inside");
-    site.get("/config.txt")
-        .await
-        .is(200, "as Kubernetes does it");
+    site.get("/config.txt").await.is(200, "as Kubernetes does it");
 }
 
 /// A folder becomes a link to the outside and back while it is being opened.
 #[tokio::test]
 async fn a_folder_swapped_for_a_link_never_leads_outside() {
-    let site = Site::with(&[
-        ("swapped/secret.txt", "inside"),
-        ("swapped/index.html", "inside"),
-    ]);
+    let site = Site::with(&[("swapped/secret.txt", "inside"), ("swapped/index.html", "inside")]);
     let link = site.root.join("link");
     symlink(&site.outside, &link).unwrap();
     let _swapper = Swapper::start(site.root.join("swapped"), link);
@@ -167,34 +162,16 @@ impl Drop for Swapper {
 async fn what_is_no_regular_file_is_not_found_at_once() {
     let site = Site::with(&[("a.txt", "hello")]);
     let fifo = site.root.join("fifo.txt");
-    assert!(
-        Command::new("mkfifo")
-            .arg(&fifo)
-            .status()
-            .unwrap()
-            .success()
-    );
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
     symlink("fifo.txt", site.root.join("link.txt")).unwrap();
     let _socket = UnixListener::bind(site.root.join("socket.txt")).unwrap();
     fs::create_dir(site.root.join("folder.txt")).unwrap();
     let index = site.root.join("piped/index.html");
     fs::create_dir(index.parent().unwrap()).unwrap();
-    assert!(
-        Command::new("mkfifo")
-            .arg(&index)
-            .status()
-            .unwrap()
-            .success()
-    );
+    assert!(Command::new("mkfifo").arg(&index).status().unwrap().success());
     // A variant that would block is passed over, too.
     let variant = site.root.join("a.txt.gz");
-    assert!(
-        Command::new("mkfifo")
-            .arg(&variant)
-            .status()
-            .unwrap()
-            .success()
-    );
+    assert!(Command::new("mkfifo").arg(&variant).status().unwrap().success());
 
     for name in ["fifo.txt", "link.txt", "socket.txt", "folder.txt", "piped/"] {
         for method in [Method::GET, Method::HEAD] {
@@ -211,13 +188,7 @@ async fn what_is_no_regular_file_is_not_found_at_once() {
 async fn a_pipe_is_not_even_opened() {
     let site = Site::new();
     let fifo = site.root.join("fifo.txt");
-    assert!(
-        Command::new("mkfifo")
-            .arg(&fifo)
-            .status()
-            .unwrap()
-            .success()
-    );
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
     let writer = std::thread::spawn({
         let fifo = fifo.clone();
         move || fs::File::options().write(true).open(fifo)
@@ -237,33 +208,9 @@ async fn devices_and_the_kernels_files_are_not_found() {
     // Served as the root itself or below it, as a mount would be.
     let cases = [
         ("/dev", ["/zero", "/null", "/tty", "/random"]),
-        (
-            "/proc",
-            [
-                "/version",
-                "/self/environ",
-                "/1/cmdline",
-                "/self/root/etc/passwd",
-            ],
-        ),
-        (
-            "/",
-            [
-                "/dev/zero",
-                "/proc/version",
-                "/proc/self/maps",
-                "/sys/kernel/mm/ksm/run",
-            ],
-        ),
-        (
-            "/sys",
-            [
-                "/kernel/mm/ksm/run",
-                "/kernel/uevent_seqnum",
-                "/class",
-                "/kernel/profiling",
-            ],
-        ),
+        ("/proc", ["/version", "/self/environ", "/1/cmdline", "/self/root/etc/passwd"]),
+        ("/", ["/dev/zero", "/proc/version", "/proc/self/maps", "/sys/kernel/mm/ksm/run"]),
+        ("/sys", ["/kernel/mm/ksm/run", "/kernel/uevent_seqnum", "/class", "/kernel/profiling"]),
     ];
     for (root, paths) in cases {
         let files = Files::open(Path::new(root)).unwrap();

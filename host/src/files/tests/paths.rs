@@ -4,11 +4,8 @@ use super::*;
 
 #[tokio::test]
 async fn no_path_leads_outside() {
-    let site = Site::with(&[
-        ("index.html", "home"),
-        ("a/b/c.txt", "inside"),
-        ("a/index.html", "a"),
-    ]);
+    let site =
+        Site::with(&[("index.html", "home"), ("a/b/c.txt", "inside"), ("a/index.html", "a")]);
     let up = [
         "..",
         "%2e%2e",
@@ -30,19 +27,8 @@ async fn no_path_leads_outside() {
         "..%09",
         "..%20",
     ];
-    let slashes = [
-        "/", "//", "%2f", "%2F", "%252f", "%5c", "\\", "/./", "%c0%af", "/%2e/",
-    ];
-    let prefixes = [
-        "/",
-        "/a/",
-        "/a/b/",
-        "/a/b/c.txt/",
-        "//",
-        "/./",
-        "",
-        "/.well-known/",
-    ];
+    let slashes = ["/", "//", "%2f", "%2F", "%252f", "%5c", "\\", "/./", "%c0%af", "/%2e/"];
+    let prefixes = ["/", "/a/", "/a/b/", "/a/b/c.txt/", "//", "/./", "", "/.well-known/"];
     let absolute = site.outside.display().to_string();
     let absolute = absolute.trim_start_matches('/');
     for prefix in prefixes {
@@ -182,11 +168,7 @@ async fn dotfiles_are_not_found() {
 #[tokio::test]
 async fn a_404_tells_nothing() {
     use std::os::unix::fs::{PermissionsExt, symlink};
-    let site = Site::with(&[
-        ("bare/a.txt", "a"),
-        (".env", "password"),
-        ("closed.txt", "closed"),
-    ]);
+    let site = Site::with(&[("bare/a.txt", "a"), (".env", "password"), ("closed.txt", "closed")]);
     let closed = fs::Permissions::from_mode(0o000);
     fs::set_permissions(site.root.join("closed.txt"), closed).unwrap();
     symlink(&site.outside, site.root.join("link")).unwrap();

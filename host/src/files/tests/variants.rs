@@ -68,9 +68,7 @@ async fn what_has_no_such_variant_is_sent_plain() {
     let answer = site.get_with("/only.css", &all).await;
     answer.is(200, "gzip");
     assert_eq!(answer.header("content-encoding"), "gzip");
-    let answer = site
-        .get_with("/only.css", &[("accept-encoding", "br")])
-        .await;
+    let answer = site.get_with("/only.css", &[("accept-encoding", "br")]).await;
     answer.is(200, "plain style");
     assert_eq!(answer.header("content-encoding"), "");
     assert_eq!(answer.header("vary"), "accept-encoding");
@@ -132,9 +130,7 @@ async fn each_variant_has_its_own_tag() {
 async fn ranges_are_of_the_chosen_variant() {
     let site = site();
     let br = ("accept-encoding", "br");
-    let answer = site
-        .get_with("/app.js", &[br, ("range", "bytes=1-2")])
-        .await;
+    let answer = site.get_with("/app.js", &[br, ("range", "bytes=1-2")]).await;
     answer.is(206, "ro");
     assert_eq!(answer.header("content-range"), "bytes 1-2/6");
     assert_eq!(answer.header("content-encoding"), "br");

@@ -71,16 +71,8 @@ fn odd_spellings_are_refused_not_interpreted() {
     }
     let long = format!("{}.example", "a".repeat(64));
     assert!(grants.check_name(Scheme::Http, &long, 80).is_err());
-    assert!(
-        grants
-            .check_name(Scheme::Http, &"a.".repeat(127), 80)
-            .is_ok()
-    );
-    assert!(
-        grants
-            .check_name(Scheme::Http, &"a.".repeat(128), 80)
-            .is_err()
-    );
+    assert!(grants.check_name(Scheme::Http, &"a.".repeat(127), 80).is_ok());
+    assert!(grants.check_name(Scheme::Http, &"a.".repeat(128), 80).is_err());
 
     let uris = [
         ("http://user@127.0.0.1/", "bad_host"),
@@ -97,11 +89,7 @@ fn odd_spellings_are_refused_not_interpreted() {
     for (uri, expected) in uris {
         // What `http` itself refuses never gets here.
         if let Ok(parsed) = uri.parse::<Uri>() {
-            assert_eq!(
-                grants.check_uri(&parsed).unwrap_err().reason(),
-                expected,
-                "{uri}"
-            );
+            assert_eq!(grants.check_uri(&parsed).unwrap_err().reason(), expected, "{uri}");
         }
     }
 }
@@ -126,16 +114,9 @@ fn no_spelling_reaches_loopback() {
         match named.host() {
             Host::Name(name) => {
                 names += 1;
-                assert_eq!(
-                    inet_aton(name),
-                    None,
-                    "{spelling:?} may be read as an address"
-                );
+                assert_eq!(inet_aton(name), None, "{spelling:?} may be read as an address");
                 for address in ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"] {
-                    assert!(
-                        grants.check_address(&named, ip(address)).is_err(),
-                        "{spelling:?}"
-                    );
+                    assert!(grants.check_address(&named, ip(address)).is_err(), "{spelling:?}");
                 }
             }
             Host::Address(address) => {
@@ -146,10 +127,7 @@ fn no_spelling_reaches_loopback() {
         }
     }
     // The generator must reach all three outcomes often to prove anything.
-    assert!(
-        names > 1_000 && literals > 1_000 && refused > 1_000,
-        "{names} {literals} {refused}"
-    );
+    assert!(names > 1_000 && literals > 1_000 && refused > 1_000, "{names} {literals} {refused}");
 }
 
 /// Loopback itself, or any form that carries it in its last four bytes.
@@ -176,10 +154,7 @@ fn inet_aton(name: &str) -> Option<Ipv4Addr> {
         return None;
     }
     let shift = 32 - 8 * heads.len() as u32;
-    let high = heads
-        .iter()
-        .fold(0u64, |sum, &head| (sum << 8) | u64::from(head))
-        << shift;
+    let high = heads.iter().fold(0u64, |sum, &head| (sum << 8) | u64::from(head)) << shift;
     Some(Ipv4Addr::from(u32::try_from(high).ok()? | last))
 }
 
@@ -203,11 +178,7 @@ impl Random {
             0 | 1 => self.number_parts(),
             2 => self.pick(&["127.0.0.1", "8.8.8.8", "127.0.0.2"]).to_owned(),
             3 => self.v6(),
-            4 => format!(
-                "{}.{}",
-                self.pick(&["a", "localhost", "x1"]),
-                self.number_parts()
-            ),
+            4 => format!("{}.{}", self.pick(&["a", "localhost", "x1"]), self.number_parts()),
             5 => format!("{}@{}", self.pick(&["a", "a:b", ""]), self.number_parts()),
             _ => self
                 .pick(&["localhost", "a.example.com", "1e100.example", "0xg", "7f.x"])

@@ -1,7 +1,7 @@
 //! A new config: the whole of it or nothing.
 
-use super::super::load::{Workshop, describe};
 use super::super::handler::Handler;
+use super::super::load::{Workshop, describe};
 use super::super::registry::{Registry, Site};
 use crate::config::{Config, Source};
 use crate::id::HandlerName;
@@ -18,7 +18,8 @@ pub(super) enum Applied {
 /// whose part did not change keep their generation.
 pub(super) async fn run(source: Source, workshop: Workshop, registry: Arc<Registry>) -> Applied {
     let current = registry.site().clone();
-    let keep: Vec<HandlerName> = current.handlers().map(|(handler, _)| handler.name.clone()).collect();
+    let keep: Vec<HandlerName> =
+        current.handlers().map(|(handler, _)| handler.name.clone()).collect();
     let loaded = tokio::task::spawn_blocking(move || source.load(&keep)).await;
     let config = match loaded {
         Ok(Ok(config)) => config,
@@ -29,7 +30,9 @@ pub(super) async fn run(source: Source, workshop: Workshop, registry: Arc<Regist
         return Applied::Unchanged;
     }
     if let Some(key) = fixed_part(&current.config, &config) {
-        return Applied::Refused(format!("`{key}` cannot change while the server runs; restart it"));
+        return Applied::Refused(format!(
+            "`{key}` cannot change while the server runs; restart it"
+        ));
     }
     match build(&workshop, &current, config).await {
         Ok((site, summary)) => Applied::Site { site, summary },
@@ -50,7 +53,11 @@ fn fixed_part(old: &Config, new: &Config) -> Option<&'static str> {
     parts.into_iter().find(|(_, changed)| *changed).map(|(key, _)| key)
 }
 
-async fn build(workshop: &Workshop, current: &Site, config: Config) -> Result<(Site, String), String> {
+async fn build(
+    workshop: &Workshop,
+    current: &Site,
+    config: Config,
+) -> Result<(Site, String), String> {
     let mut generations = Vec::new();
     let (mut new, mut changed) = (Vec::new(), Vec::new());
     for (name, wanted) in &config.handlers {
@@ -69,9 +76,10 @@ async fn build(workshop: &Workshop, current: &Site, config: Config) -> Result<(S
                 Handler::new(name.clone())
             }
         };
-        let generation = workshop.load(&handler, wanted).await.map_err(|error| {
-            describe(name, &wanted.component.display().to_string(), &error)
-        })?;
+        let generation = workshop
+            .load(&handler, wanted)
+            .await
+            .map_err(|error| describe(name, &wanted.component.display().to_string(), &error))?;
         handler.reloads.succeeded(&generation, generation.component.origin.took());
         generations.push((handler, generation));
     }

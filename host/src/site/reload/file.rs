@@ -217,7 +217,8 @@ impl Examination {
         let began = Instant::now();
         // Before reading: a change that comes later is then seen as one.
         let path = self.path.clone();
-        let fingerprint = tokio::task::spawn_blocking(move || Fingerprint::of(&path)).await.ok().flatten();
+        let fingerprint =
+            tokio::task::spawn_blocking(move || Fingerprint::of(&path)).await.ok().flatten();
         let examined = |hash, result| Examined { took: began.elapsed(), fingerprint, hash, result };
         if fingerprint.is_some() && fingerprint == self.known {
             return examined(None, Ok(None));

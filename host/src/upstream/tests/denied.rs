@@ -70,23 +70,13 @@ async fn a_name_that_changes_its_answer_is_judged_each_time() {
 
     let uri = format!("http://re.example:{port}/");
     let response = upstream.send(get(&uri), PATIENT).await.unwrap();
-    assert_eq!(
-        (response.status().as_u16(), asked.load(Ordering::SeqCst)),
-        (200, 1)
-    );
+    assert_eq!((response.status().as_u16(), asked.load(Ordering::SeqCst)), (200, 1));
     all_closed(&upstream).await;
     let Err(UpstreamError::Denied(denied)) = upstream.send(get(&uri), PATIENT).await else {
         panic!("not denied");
     };
     assert!(matches!(denied, Denied::PrivateAddress { .. }), "{denied}");
-    assert_eq!(
-        (
-            peer.accepted(),
-            trap.accepted(),
-            asked.load(Ordering::SeqCst)
-        ),
-        (1, 0, 2)
-    );
+    assert_eq!((peer.accepted(), trap.accepted(), asked.load(Ordering::SeqCst)), (1, 0, 2));
 }
 
 #[tokio::test]
@@ -100,10 +90,7 @@ async fn of_mixed_answers_only_allowed_ones_are_tried() {
     let grants = grants(&["http://mixed.example:*"], &["127.0.0.1", "127.0.0.3"]);
     let upstream = Upstream::new(grants, 8, Arc::new(resolver), Arc::new(Tls::default()));
     let uri = format!("http://mixed.example:{port}/");
-    assert_eq!(
-        text(upstream.send(get(&uri), PATIENT).await.unwrap()).await,
-        "hi"
-    );
+    assert_eq!(text(upstream.send(get(&uri), PATIENT).await.unwrap()).await, "hi");
     assert_eq!((peer.accepted(), trap.accepted()), (1, 0));
 }
 
@@ -135,10 +122,7 @@ async fn localhost_is_loopback_without_a_question() {
     let asked = resolver.asked();
     let upstream = client_with(&["http://localhost:*"], 8, resolver);
     let uri = format!("http://localhost:{}/", peer.address.port());
-    assert_eq!(
-        text(upstream.send(get(&uri), PATIENT).await.unwrap()).await,
-        "hi"
-    );
+    assert_eq!(text(upstream.send(get(&uri), PATIENT).await.unwrap()).await, "hi");
     assert_eq!(asked.load(Ordering::SeqCst), 0);
 }
 
@@ -195,19 +179,11 @@ async fn names_that_are_never_found_take_a_bounded_number_of_threads() {
     let mut all = tokio::task::JoinSet::new();
     for number in 0..50 {
         let upstream = upstream.clone();
-        let options = Options {
-            connect: SOON,
-            ..PATIENT
-        };
+        let options = Options { connect: SOON, ..PATIENT };
         let uri = format!("http://never-{number}.example/");
         all.spawn(async move { failure(&upstream, &uri, options).await.unwrap().phase() });
     }
-    assert!(
-        all.join_all()
-            .await
-            .iter()
-            .all(|phase| *phase == "dns_timeout")
-    );
+    assert!(all.join_all().await.iter().all(|phase| *phase == "dns_timeout"));
     assert_eq!(asked.load(Ordering::SeqCst), 16);
     all_closed(&upstream).await;
 }
@@ -231,22 +207,13 @@ impl Resolve for Unwell {
 #[tokio::test]
 async fn a_name_server_that_is_unwell_holds_nothing() {
     let upstream = client_with(&["http://*"], 8, Unwell);
-    let options = Options {
-        connect: SOON,
-        ..PATIENT
-    };
+    let options = Options { connect: SOON, ..PATIENT };
     for _ in 0..2 {
-        let error = failure(&upstream, "http://slow.example/", options)
-            .await
-            .unwrap();
+        let error = failure(&upstream, "http://slow.example/", options).await.unwrap();
         assert_eq!(error.phase(), "dns_timeout");
-        let error = failure(&upstream, "http://panic.example/", options)
-            .await
-            .unwrap();
+        let error = failure(&upstream, "http://panic.example/", options).await.unwrap();
         assert_eq!(error.phase(), "dns");
-        let error = failure(&upstream, "http://missing.example/", options)
-            .await
-            .unwrap();
+        let error = failure(&upstream, "http://missing.example/", options).await.unwrap();
         assert_eq!(error.phase(), "dns");
     }
     all_closed(&upstream).await;

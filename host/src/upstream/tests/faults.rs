@@ -11,11 +11,7 @@ use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-const SHORT: Options = Options {
-    head: SOON,
-    gap: SOON,
-    ..PATIENT
-};
+const SHORT: Options = Options { head: SOON, gap: SOON, ..PATIENT };
 
 /// Sends one GET to a peer that does `serve` after it has read the request.
 async fn against<F, Fut>(serve: F) -> Result<UpstreamError, BodyError>
@@ -34,11 +30,7 @@ where
     let upstream = client();
     let start = Instant::now();
     let failure = failure(&upstream, &peer.uri(), SHORT).await;
-    assert!(
-        start.elapsed() < Duration::from_secs(4),
-        "took {:?}",
-        start.elapsed()
-    );
+    assert!(start.elapsed() < Duration::from_secs(4), "took {:?}", start.elapsed());
     all_closed(&upstream).await;
     failure
 }
@@ -80,11 +72,7 @@ async fn a_head_that_goes_on_and_on() {
     };
     assert_eq!(phase(against(endless).await), "protocol");
     let large = |mut stream: TcpStream| async move {
-        write(
-            &mut stream,
-            &format!("HTTP/1.1 200 OK\r\nx: {}\r\n\r\n", "y".repeat(70_000)),
-        )
-        .await;
+        write(&mut stream, &format!("HTTP/1.1 200 OK\r\nx: {}\r\n\r\n", "y".repeat(70_000))).await;
         forever(stream).await;
     };
     assert_eq!(phase(against(large).await), "protocol");
@@ -96,11 +84,7 @@ async fn a_head_that_goes_on_and_on() {
     };
     assert_eq!(phase(against(fields).await), "protocol");
     let informational = |mut stream: TcpStream| async move {
-        while stream
-            .write_all(b"HTTP/1.1 100 Continue\r\n\r\n")
-            .await
-            .is_ok()
-        {
+        while stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await.is_ok() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
@@ -138,14 +122,8 @@ async fn a_connection_that_is_cut_in_the_body() {
     for (response, reset) in [
         ("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhello", false),
         ("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhello", true),
-        (
-            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n",
-            false,
-        ),
-        (
-            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n",
-            true,
-        ),
+        ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n", false),
+        ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n", true),
         ("HTTP/1.1 200 OK\r\n\r\nhello", true),
     ] {
         let cut = move |mut stream: TcpStream| async move {
@@ -155,22 +133,14 @@ async fn a_connection_that_is_cut_in_the_body() {
                 stream.set_zero_linger().unwrap();
             }
         };
-        assert_eq!(
-            against(cut).await.unwrap_err(),
-            BodyError::Gone,
-            "{response:?} {reset}"
-        );
+        assert_eq!(against(cut).await.unwrap_err(), BodyError::Gone, "{response:?} {reset}");
     }
 }
 
 #[tokio::test]
 async fn a_body_that_stalls() {
     let stall = |mut stream: TcpStream| async move {
-        write(
-            &mut stream,
-            "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhel",
-        )
-        .await;
+        write(&mut stream, "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhel").await;
         forever(stream).await;
     };
     assert_eq!(against(stall).await.unwrap_err(), BodyError::Stalled(SOON));
@@ -187,10 +157,7 @@ async fn a_body_that_is_slow_but_moves() {
         }
     })
     .await;
-    let options = Options {
-        gap: SOON * 2,
-        ..PATIENT
-    };
+    let options = Options { gap: SOON * 2, ..PATIENT };
     let response = client().send(get(&peer.uri()), options).await.unwrap();
     assert_eq!(text(response).await, "xxxxxxxx");
 }
@@ -218,21 +185,10 @@ async fn a_body_without_end_flows_until_it_is_dropped() {
     })
     .await;
     let upstream = client();
-    let mut body = upstream
-        .send(get(&peer.uri()), PATIENT)
-        .await
-        .unwrap()
-        .into_body();
+    let mut body = upstream.send(get(&peer.uri()), PATIENT).await.unwrap().into_body();
     let mut received = 0;
     while received < 4 << 20 {
-        received += body
-            .frame()
-            .await
-            .unwrap()
-            .unwrap()
-            .into_data()
-            .unwrap()
-            .len();
+        received += body.frame().await.unwrap().unwrap().into_data().unwrap().len();
     }
     drop(body);
     is_closed.await.unwrap();
@@ -243,10 +199,7 @@ async fn a_body_without_end_flows_until_it_is_dropped() {
 async fn a_port_that_nobody_listens_on() {
     let address = Peer::answering(OK).await.address;
     let upstream = client();
-    eventually("the listener is gone", || {
-        std::net::TcpStream::connect(address).is_err()
-    })
-    .await;
+    eventually("the listener is gone", || std::net::TcpStream::connect(address).is_err()).await;
     let error = failure(&upstream, &format!("http://{address}/"), PATIENT).await;
     assert_eq!(phase(error), "connect_refused");
     all_closed(&upstream).await;
@@ -256,10 +209,7 @@ async fn a_port_that_nobody_listens_on() {
 async fn an_address_that_does_not_answer() {
     let hole = BlackHole::at("127.0.0.1:0").await;
     let upstream = client();
-    let options = Options {
-        connect: SOON,
-        ..PATIENT
-    };
+    let options = Options { connect: SOON, ..PATIENT };
     let error = failure(&upstream, &format!("http://{}/", hole.address), options).await;
     assert_eq!(phase(error), "connect_timeout");
     all_closed(&upstream).await;
@@ -274,14 +224,9 @@ async fn an_address_that_does_not_answer_leaves_time_for_the_next() {
     let resolver = Table::default().with("both.example", &[both]);
     let grants = grants(&["http://both.example:*"], &["127.0.0.0/8"]);
     let upstream = Upstream::new(grants, 8, Arc::new(resolver), Arc::new(Tls::default()));
-    let options = Options {
-        connect: SOON * 10,
-        ..PATIENT
-    };
+    let options = Options { connect: SOON * 10, ..PATIENT };
     let start = Instant::now();
-    let response = upstream
-        .send(get(&format!("http://both.example:{port}/")), options)
-        .await;
+    let response = upstream.send(get(&format!("http://both.example:{port}/")), options).await;
     assert_eq!(text(response.unwrap()).await, "hi");
     assert!(start.elapsed() < SOON * 9, "it took {:?}", start.elapsed());
     drop(hole);
@@ -311,12 +256,7 @@ async fn a_slow_producer_is_not_the_peers_fault() {
     let peer = Peer::start(|_, mut stream| async move {
         let mut whole = read_head(&mut stream).await.unwrap();
         while !whole.ends_with("0\r\n\r\n") {
-            whole.push(
-                tokio::io::AsyncReadExt::read_u8(&mut stream)
-                    .await
-                    .unwrap()
-                    .into(),
-            );
+            whole.push(tokio::io::AsyncReadExt::read_u8(&mut stream).await.unwrap().into());
         }
         write(&mut stream, OK).await;
     })
@@ -329,13 +269,6 @@ async fn a_slow_producer_is_not_the_peers_fault() {
         }
     });
     let request = Request::post(peer.uri()).body(body).unwrap();
-    let options = Options {
-        head: SOON / 2,
-        gap: SOON / 2,
-        ..PATIENT
-    };
-    assert_eq!(
-        text(client().send(request, options).await.unwrap()).await,
-        "hi"
-    );
+    let options = Options { head: SOON / 2, gap: SOON / 2, ..PATIENT };
+    assert_eq!(text(client().send(request, options).await.unwrap()).await, "hi");
 }

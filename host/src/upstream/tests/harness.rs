@@ -58,11 +58,7 @@ impl Peer {
                 tokio::spawn(serve(number, stream));
             }
         });
-        Peer {
-            address,
-            accepted,
-            task: task.abort_handle(),
-        }
+        Peer { address, accepted, task: task.abort_handle() }
     }
 
     /// Answers every request with the same bytes.
@@ -108,11 +104,7 @@ impl BlackHole {
         while let Ok(stream) = tokio::time::timeout(SOON, TcpStream::connect(address)).await {
             backlog.push(stream.unwrap());
         }
-        BlackHole {
-            address,
-            _listener: listener,
-            _backlog: backlog,
-        }
+        BlackHole { address, _listener: listener, _backlog: backlog }
     }
 }
 
@@ -146,12 +138,7 @@ pub(super) fn client_with(
     resolver: impl Resolve + 'static,
 ) -> Upstream {
     let tls = Arc::new(Tls::default());
-    Upstream::new(
-        self::grants(grants, &[]),
-        connections,
-        Arc::new(resolver),
-        tls,
-    )
+    Upstream::new(self::grants(grants, &[]), connections, Arc::new(resolver), tls)
 }
 
 pub(super) fn grants(list: &[&str], private: &[&str]) -> OutboundGrants {
@@ -232,9 +219,7 @@ impl http_body::Body for Channel {
         mut self: std::pin::Pin<&mut Self>,
         cx: &mut std::task::Context<'_>,
     ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, BodyError>>> {
-        self.0
-            .poll_recv(cx)
-            .map(|bytes| bytes.map(|bytes| Ok(http_body::Frame::data(bytes))))
+        self.0.poll_recv(cx).map(|bytes| bytes.map(|bytes| Ok(http_body::Frame::data(bytes))))
     }
 }
 
@@ -250,10 +235,7 @@ impl Table {
     pub(super) fn with(self, host: &str, answers: &[&[&str]]) -> Self {
         let parse = |answer: &&[&str]| answer.iter().map(|ip| ip.parse().unwrap()).collect();
         let answers = answers.iter().map(parse).collect();
-        self.answers
-            .lock()
-            .unwrap()
-            .insert(host.to_owned(), answers);
+        self.answers.lock().unwrap().insert(host.to_owned(), answers);
         self
     }
 
@@ -268,11 +250,7 @@ impl Resolve for Table {
         Box::pin(async move {
             let mut answers = self.answers.lock().unwrap();
             let answers = answers.get_mut(host).ok_or(io::ErrorKind::NotFound)?;
-            Ok(if answers.len() > 1 {
-                answers.remove(0)
-            } else {
-                answers[0].clone()
-            })
+            Ok(if answers.len() > 1 { answers.remove(0) } else { answers[0].clone() })
         })
     }
 }

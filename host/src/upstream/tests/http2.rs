@@ -47,11 +47,7 @@ async fn a_cancelled_stream_ends_and_leaves_the_others() {
     sending.abort();
     eventually("its stream was reset", || in_service.count() == 0).await;
     // In the middle of the body.
-    let mut body = upstream
-        .send(get(&uri(&peer, "/stall")), PATIENT)
-        .await
-        .unwrap()
-        .into_body();
+    let mut body = upstream.send(get(&uri(&peer, "/stall")), PATIENT).await.unwrap().into_body();
     assert!(body.frame().await.unwrap().is_ok());
     drop(body);
     upstream.send(get(&uri(&peer, "/")), PATIENT).await.unwrap();
@@ -63,11 +59,7 @@ async fn a_stream_that_gets_no_answer_retires_its_connection() {
     let identity = Identity::new(&[b"h2"]);
     let peer = server(&identity, &InService::default()).await;
     let upstream = identity.client(8);
-    let options = Options {
-        head: SOON,
-        gap: SOON,
-        ..PATIENT
-    };
+    let options = Options { head: SOON, gap: SOON, ..PATIENT };
     let error = failure(&upstream, &uri(&peer, "/never"), options).await;
     assert_eq!(error.unwrap().phase(), "head_timeout");
     all_closed(&upstream).await;
@@ -84,10 +76,7 @@ async fn an_early_answer_over_http2_ends_the_upload() {
     let upstream = identity.client(8);
     let (sender, body) = channel_body();
     let request = Request::post(uri(&peer, "/early")).body(body).unwrap();
-    assert_eq!(
-        text(upstream.send(request, PATIENT).await.unwrap()).await,
-        "enough"
-    );
+    assert_eq!(text(upstream.send(request, PATIENT).await.unwrap()).await, "enough");
     sender.closed().await;
 }
 
@@ -126,21 +115,14 @@ async fn an_upload_over_http2_holds_its_length_and_its_limits() {
     let (sender, body) = channel_body();
     tokio::spawn(async move { _ = sender.send(Bytes::from_static(b"abc")).await });
     let request = Request::post(uri(&peer, "/echo")).header("content-length", "5");
-    let error = upstream
-        .send(request.body(body).unwrap(), PATIENT)
-        .await
-        .unwrap_err();
+    let error = upstream.send(request.body(body).unwrap(), PATIENT).await.unwrap_err();
     assert_eq!(error.phase(), "body", "{error}");
 
     // Nobody reads it, so the window is soon full.
     let (sender, body) = channel_body();
     tokio::spawn(async move { while sender.send(Bytes::from(vec![0; 65536])).await.is_ok() {} });
     let request = Request::post(uri(&peer, "/never")).body(body).unwrap();
-    let options = Options {
-        head: SOON,
-        gap: SOON,
-        ..PATIENT
-    };
+    let options = Options { head: SOON, gap: SOON, ..PATIENT };
     let error = upstream.send(request, options).await.unwrap_err();
     assert_eq!(error.phase(), "upload_stalled", "{error}");
     all_closed(&upstream).await;
@@ -155,30 +137,14 @@ async fn streams_that_are_dropped_anywhere_leave_nothing_behind() {
     for number in 0..150 {
         let (upstream, uri) = (upstream.clone(), uri(&peer, "/echo"));
         let sending = tokio::spawn(async move {
-            let request = Request::post(uri)
-                .body(Body::full(vec![0; 100_000]))
-                .unwrap();
-            upstream
-                .send(request, PATIENT)
-                .await
-                .unwrap()
-                .into_body()
-                .collect()
-                .await
-                .unwrap()
+            let request = Request::post(uri).body(Body::full(vec![0; 100_000])).unwrap();
+            upstream.send(request, PATIENT).await.unwrap().into_body().collect().await.unwrap()
         });
         give_way(number).await;
         sending.abort();
     }
     eventually("no stream is left", || in_service.count() == 0).await;
-    assert_eq!(
-        upstream
-            .send(get(&uri(&peer, "/")), PATIENT)
-            .await
-            .unwrap()
-            .status(),
-        200
-    );
+    assert_eq!(upstream.send(get(&uri(&peer, "/")), PATIENT).await.unwrap().status(), 200);
     pass_idle_time().await;
     all_closed(&upstream).await;
 }

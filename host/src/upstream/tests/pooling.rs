@@ -25,26 +25,15 @@ async fn requests_one_after_the_other_share_a_connection() {
             // The connection comes back when its task has seen the end.
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        assert_eq!(
-            (peer.accepted(), upstream.open_connections()),
-            (1, 1),
-            "{response:?}"
-        );
+        assert_eq!((peer.accepted(), upstream.open_connections()), (1, 1), "{response:?}");
     }
 }
 
 #[tokio::test]
 async fn deadlines_may_be_as_long_as_one_likes() {
     let peer = Peer::answering(OK).await;
-    let never = Options {
-        connect: Duration::MAX,
-        head: Duration::MAX,
-        gap: Duration::MAX,
-    };
-    assert_eq!(
-        text(client().send(get(&peer.uri()), never).await.unwrap()).await,
-        "hi"
-    );
+    let never = Options { connect: Duration::MAX, head: Duration::MAX, gap: Duration::MAX };
+    assert_eq!(text(client().send(get(&peer.uri()), never).await.unwrap()).await, "hi");
 }
 
 #[tokio::test]
@@ -124,16 +113,9 @@ async fn time_from_drop_to_close(response: &'static str) -> Duration {
 
 #[tokio::test]
 async fn a_cancelled_request_closes_its_connection() {
-    for response in [
-        "",
-        "HTTP/1.1 200 OK\r\n",
-        "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhi",
-    ] {
+    for response in ["", "HTTP/1.1 200 OK\r\n", "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhi"] {
         let elapsed = time_from_drop_to_close(response).await;
-        assert!(
-            elapsed < Duration::from_millis(100),
-            "{elapsed:?} after {response:?}"
-        );
+        assert!(elapsed < Duration::from_millis(100), "{elapsed:?} after {response:?}");
     }
 }
 
@@ -144,10 +126,7 @@ async fn the_limit_is_waited_for_within_the_connect_deadline() {
     let one = upstream.send(get(&peer.uri()), PATIENT).await.unwrap();
     let two = upstream.send(get(&peer.uri()), PATIENT).await.unwrap();
     assert_eq!(upstream.open_connections(), 2);
-    let options = Options {
-        connect: SOON,
-        ..PATIENT
-    };
+    let options = Options { connect: SOON, ..PATIENT };
     let error = failure(&upstream, &peer.uri(), options).await.unwrap();
     assert_eq!(error.phase(), "connection_limit");
 
@@ -175,11 +154,7 @@ async fn a_burst_at_the_limit_is_handed_from_one_to_the_next() {
     while let Some(text) = all.join_next().await {
         assert_eq!(text.unwrap(), "hi");
     }
-    assert!(
-        peer.accepted() <= 8,
-        "{} connections for four at once",
-        peer.accepted()
-    );
+    assert!(peer.accepted() <= 8, "{} connections for four at once", peer.accepted());
 }
 
 #[tokio::test]
@@ -188,10 +163,7 @@ async fn an_idle_connection_makes_way_for_another_origin() {
     let upstream = client_with(&["http://127.0.0.1:*"], 1, SystemResolver);
     for _ in 0..3 {
         for peer in &peers {
-            assert_eq!(
-                text(upstream.send(get(&peer.uri()), PATIENT).await.unwrap()).await,
-                "hi"
-            );
+            assert_eq!(text(upstream.send(get(&peer.uri()), PATIENT).await.unwrap()).await, "hi");
             assert!(upstream.open_connections() <= 1);
         }
     }
@@ -219,10 +191,7 @@ async fn a_question_on_a_connection_that_has_died_is_asked_again() {
     let peer = forgetful(seen.clone()).await;
     let upstream = client();
     for _ in 0..2 {
-        assert_eq!(
-            text(upstream.send(get(&peer.uri()), PATIENT).await.unwrap()).await,
-            "hi"
-        );
+        assert_eq!(text(upstream.send(get(&peer.uri()), PATIENT).await.unwrap()).await, "hi");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert_eq!((peer.accepted(), seen.load(Ordering::SeqCst)), (2, 3));
@@ -234,15 +203,9 @@ async fn an_order_on_a_connection_that_has_died_is_not_repeated() {
     let peer = forgetful(seen.clone()).await;
     let upstream = client();
     let post = || Request::post(peer.uri()).body(Body::empty()).unwrap();
-    assert_eq!(
-        text(upstream.send(post(), PATIENT).await.unwrap()).await,
-        "hi"
-    );
+    assert_eq!(text(upstream.send(post(), PATIENT).await.unwrap()).await, "hi");
     tokio::time::sleep(Duration::from_millis(20)).await;
-    assert_eq!(
-        upstream.send(post(), PATIENT).await.unwrap_err().phase(),
-        "closed"
-    );
+    assert_eq!(upstream.send(post(), PATIENT).await.unwrap_err().phase(), "closed");
     assert_eq!((peer.accepted(), seen.load(Ordering::SeqCst)), (1, 2));
     all_closed(&upstream).await;
 }
@@ -257,10 +220,7 @@ async fn a_connection_that_the_peer_closed_meanwhile_is_not_used() {
     let upstream = client();
     for _ in 0..3 {
         let post = Request::post(peer.uri()).body(Body::full("x")).unwrap();
-        assert_eq!(
-            text(upstream.send(post, PATIENT).await.unwrap()).await,
-            "hi"
-        );
+        assert_eq!(text(upstream.send(post, PATIENT).await.unwrap()).await, "hi");
         all_closed(&upstream).await;
     }
     assert_eq!(peer.accepted(), 3);
@@ -274,10 +234,7 @@ async fn an_early_answer_ends_the_upload_and_the_connection() {
     let request = Request::post(peer.uri()).body(body).unwrap();
     let response = upstream.send(request, PATIENT).await.unwrap();
     assert_eq!(response.status(), 413);
-    assert_eq!(
-        response.into_body().collect().await.unwrap().to_bytes(),
-        "no"
-    );
+    assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "no");
     // The producer learns that nobody reads.
     sender.closed().await;
     all_closed(&upstream).await;
@@ -291,10 +248,7 @@ async fn bytes_behind_a_response_answer_nobody() {
     .await;
     let upstream = client();
     for _ in 0..20 {
-        assert_eq!(
-            text(upstream.send(get(&peer.uri()), PATIENT).await.unwrap()).await,
-            "hi"
-        );
+        assert_eq!(text(upstream.send(get(&peer.uri()), PATIENT).await.unwrap()).await, "hi");
     }
 }
 
@@ -305,22 +259,12 @@ async fn requests_that_are_dropped_anywhere_leave_nothing_behind() {
     for number in 0..1_000 {
         let (upstream, uri) = (upstream.clone(), peer.uri());
         let sending = tokio::spawn(async move {
-            upstream
-                .send(get(&uri), PATIENT)
-                .await
-                .unwrap()
-                .into_body()
-                .collect()
-                .await
-                .unwrap()
+            upstream.send(get(&uri), PATIENT).await.unwrap().into_body().collect().await.unwrap()
         });
         give_way(number).await;
         sending.abort();
     }
-    assert_eq!(
-        text(upstream.send(get(&peer.uri()), PATIENT).await.unwrap()).await,
-        "hi"
-    );
+    assert_eq!(text(upstream.send(get(&peer.uri()), PATIENT).await.unwrap()).await, "hi");
     pass_idle_time().await;
     all_closed(&upstream).await;
 }

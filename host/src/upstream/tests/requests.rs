@@ -36,10 +36,7 @@ async fn on_the_wire(request: Builder, body: Body) -> String {
     let (peer, mut reports) = recorder().await;
     let uri = format!("http://127.0.0.1:{}/a%20b/?q=1", peer.address.port());
     let request = request.uri(uri).body(body).unwrap();
-    assert_eq!(
-        text(client().send(request, PATIENT).await.unwrap()).await,
-        "hi"
-    );
+    assert_eq!(text(client().send(request, PATIENT).await.unwrap()).await, "hi");
     let read = reports.recv().await.unwrap();
     read.replace(&peer.address.port().to_string(), "PORT")
 }
@@ -83,61 +80,24 @@ async fn the_head_is_the_uris_and_ours() {
     let (first, mut fields) = wire.split_once("\r\n").map(|(a, b)| (a, lines(b))).unwrap();
     fields.sort_unstable();
     assert_eq!(first, "GET /a%20b/?q=1 HTTP/1.1");
-    assert_eq!(
-        fields,
-        [
-            "",
-            "",
-            "accept: */*",
-            "host: 127.0.0.1:PORT",
-            "te: trailers"
-        ]
-    );
+    assert_eq!(fields, ["", "", "accept: */*", "host: 127.0.0.1:PORT", "te: trailers"]);
 }
 
 #[tokio::test]
 async fn bodies_have_a_length_or_chunks() {
     for (request, body, end) in [
-        (
-            Request::post("/"),
-            Body::empty(),
-            "content-length: 0\r\nhost: 127.0.0.1:PORT\r\n\r\n",
-        ),
-        (
-            Request::delete("/"),
-            Body::empty(),
-            "HTTP/1.1\r\nhost: 127.0.0.1:PORT\r\n\r\n",
-        ),
-        (
-            Request::put("/"),
-            Body::full("abc"),
-            "content-length: 3\r\n\r\nabc",
-        ),
-        (
-            Request::get("/"),
-            Body::full("abc"),
-            "content-length: 3\r\n\r\nabc",
-        ),
+        (Request::post("/"), Body::empty(), "content-length: 0\r\nhost: 127.0.0.1:PORT\r\n\r\n"),
+        (Request::delete("/"), Body::empty(), "HTTP/1.1\r\nhost: 127.0.0.1:PORT\r\n\r\n"),
+        (Request::put("/"), Body::full("abc"), "content-length: 3\r\n\r\nabc"),
+        (Request::get("/"), Body::full("abc"), "content-length: 3\r\n\r\nabc"),
         (
             Request::post("/"),
             written(&["ab", "c"]),
             "chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n",
         ),
-        (
-            Request::get("/"),
-            written(&["", "ab"]),
-            "chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n",
-        ),
-        (
-            Request::get("/"),
-            written(&[]),
-            "HTTP/1.1\r\nhost: 127.0.0.1:PORT\r\n\r\n",
-        ),
-        (
-            Request::delete("/"),
-            written(&[""]),
-            "HTTP/1.1\r\nhost: 127.0.0.1:PORT\r\n\r\n",
-        ),
+        (Request::get("/"), written(&["", "ab"]), "chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n"),
+        (Request::get("/"), written(&[]), "HTTP/1.1\r\nhost: 127.0.0.1:PORT\r\n\r\n"),
+        (Request::delete("/"), written(&[""]), "HTTP/1.1\r\nhost: 127.0.0.1:PORT\r\n\r\n"),
         (
             Request::post("/").header("content-length", "3"),
             written(&["ab", "c"]),
@@ -159,10 +119,7 @@ async fn bodies_have_a_length_or_chunks() {
 async fn a_body_that_is_still_open_does_not_hold_up_a_get() {
     let (sender, body) = channel_body();
     let wire = on_the_wire(Request::get("/"), body).await;
-    assert!(
-        wire.ends_with("transfer-encoding: chunked\r\n\r\n"),
-        "{wire:?}"
-    );
+    assert!(wire.ends_with("transfer-encoding: chunked\r\n\r\n"), "{wire:?}");
     drop(sender);
 }
 
@@ -179,10 +136,7 @@ async fn a_length_that_is_not_true_is_not_sent() {
     ];
     for (request, body) in bodies {
         let error = refused(request, body).await;
-        assert!(
-            matches!(error, UpstreamError::Body(BodyError::WrongLength)),
-            "{error}"
-        );
+        assert!(matches!(error, UpstreamError::Body(BodyError::WrongLength)), "{error}");
     }
 }
 
@@ -199,14 +153,9 @@ async fn a_length_that_turns_out_wrong_breaks_the_request() {
         .await;
         let request = Request::post(peer.uri()).header("content-length", "5");
         let upstream = client();
-        let error = upstream
-            .send(request.body(written(pieces)).unwrap(), PATIENT)
-            .await;
+        let error = upstream.send(request.body(written(pieces)).unwrap(), PATIENT).await;
         let error = error.unwrap_err();
-        assert!(
-            matches!(error, UpstreamError::Body(BodyError::WrongLength)),
-            "{error}"
-        );
+        assert!(matches!(error, UpstreamError::Body(BodyError::WrongLength)), "{error}");
         all_closed(&upstream).await;
     }
 }
@@ -215,9 +164,7 @@ async fn a_length_that_turns_out_wrong_breaks_the_request() {
 async fn requests_that_could_mean_two_things_are_refused() {
     for request in [
         Request::connect("/"),
-        Request::post("/")
-            .header("content-length", "3")
-            .header("content-length", "3"),
+        Request::post("/").header("content-length", "3").header("content-length", "3"),
         Request::post("/").header("content-length", "3, 3"),
         Request::post("/").header("content-length", "+3"),
         Request::post("/").header("content-length", "0x3"),
@@ -237,11 +184,7 @@ async fn the_response_is_the_peers_without_its_connection() {
     .await;
     let response = client().send(get(&peer.uri()), PATIENT).await.unwrap();
     assert_eq!(response.status(), 201);
-    let names: Vec<_> = response
-        .headers()
-        .keys()
-        .map(|name| name.as_str())
-        .collect();
+    let names: Vec<_> = response.headers().keys().map(|name| name.as_str()).collect();
     assert_eq!(names, ["content-type"]);
     assert_eq!(text(response).await, "hi");
 }

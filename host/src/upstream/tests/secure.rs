@@ -40,19 +40,15 @@ impl Identity {
             .with_single_cert(vec![key.cert.der().clone()], PrivateKeyDer::from(private))
             .unwrap();
         config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
-        Identity {
-            acceptor: TlsAcceptor::from(Arc::new(config)),
-            file,
-        }
+        Identity { acceptor: TlsAcceptor::from(Arc::new(config)), file }
     }
 
     /// A client that trusts it and finds every `*.example` on loopback.
     pub(super) fn client(&self, connections: u64) -> Upstream {
         let tls = Tls::new(Some(&self.file)).unwrap();
         let loopback: &[&[&str]] = &[&["127.0.0.1"]];
-        let resolver = Table::default()
-            .with("tls.example", loopback)
-            .with("other.example", loopback);
+        let resolver =
+            Table::default().with("tls.example", loopback).with("other.example", loopback);
         let grants = grants(&["https://*.example:*"], &["127.0.0.0/8"]);
         Upstream::new(grants, connections, Arc::new(resolver), Arc::new(tls))
     }

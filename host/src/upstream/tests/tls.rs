@@ -12,10 +12,7 @@ use tokio::net::TcpStream;
 #[tokio::test]
 async fn both_protocols_are_spoken_by_agreement() {
     for (protocols, expected) in [
-        (
-            &[&b"h2"[..], b"http/1.1"][..],
-            "HTTP/2.0 https://tls.example:PORT/?a=b false",
-        ),
+        (&[&b"h2"[..], b"http/1.1"][..], "HTTP/2.0 https://tls.example:PORT/?a=b false"),
         (&[b"http/1.1"], "HTTP/1.1 /?a=b true"),
         (&[], "HTTP/1.1 /?a=b true"),
     ] {
@@ -26,17 +23,11 @@ async fn both_protocols_are_spoken_by_agreement() {
             let request = Request::get(uri(&peer, "/?a=b")).header("host", "evil.example");
             let request = request.body(Body::empty()).unwrap();
             let response = upstream.send(request, PATIENT).await.unwrap();
-            let text = text(response)
-                .await
-                .replace(&peer.address.port().to_string(), "PORT");
+            let text = text(response).await.replace(&peer.address.port().to_string(), "PORT");
             assert_eq!(text, expected);
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        assert_eq!(
-            (peer.accepted(), upstream.open_connections()),
-            (1, 1),
-            "{expected}"
-        );
+        assert_eq!((peer.accepted(), upstream.open_connections()), (1, 1), "{expected}");
     }
 }
 
@@ -61,10 +52,7 @@ async fn certificates_are_checked() {
     let other = Identity::new(&[]);
     let peer = server(&identity, &InService::default()).await;
     let name = format!("https://other.example:{}/", peer.address.port());
-    for (upstream, uri) in [
-        (identity.client(8), name),
-        (other.client(8), uri(&peer, "/")),
-    ] {
+    for (upstream, uri) in [(identity.client(8), name), (other.client(8), uri(&peer, "/"))] {
         let error = failure(&upstream, &uri, PATIENT).await.unwrap();
         assert_eq!(error.phase(), "tls_certificate", "{error}");
         all_closed(&upstream).await;
@@ -84,15 +72,10 @@ async fn handshakes_that_fail() {
         drop(stream);
     });
     let closing = Peer::start(|_, _stream: TcpStream| async {});
-    for (peer, expected) in [
-        (plain.await, "tls"),
-        (silent.await, "tls_timeout"),
-        (closing.await, "tls"),
-    ] {
-        let options = Options {
-            connect: SOON * 2,
-            ..PATIENT
-        };
+    for (peer, expected) in
+        [(plain.await, "tls"), (silent.await, "tls_timeout"), (closing.await, "tls")]
+    {
+        let options = Options { connect: SOON * 2, ..PATIENT };
         let error = failure(&upstream, &uri(&peer, "/"), options).await.unwrap();
         assert_eq!(error.phase(), expected, "{error}");
         all_closed(&upstream).await;
@@ -109,8 +92,5 @@ fn a_wrong_file_of_certificates_is_a_wrong_config() {
     std::fs::remove_file(&file).unwrap();
     assert!(matches!(error, TlsError::Empty { .. }), "{error}");
     let text = error.to_string();
-    assert!(
-        text.contains("holds no certificate") && !text.ends_with('.'),
-        "{text}"
-    );
+    assert!(text.contains("holds no certificate") && !text.ends_with('.'), "{text}");
 }

@@ -11,8 +11,8 @@ use super::super::engine::Concurrency;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::sleep;
-use wasmtime::component::{Accessor, HasData, Linker};
 use wasmtime::AsContextMut;
+use wasmtime::component::{Accessor, HasData, Linker};
 use wasmtime_wasi::clocks::{WasiClocksCtxView, WasiClocksView};
 use wasmtime_wasi::p3::bindings::clocks::monotonic_clock::{self, Host, HostWithStore, Mark};
 
@@ -37,8 +37,8 @@ impl HostWithStore<Data> for Clocks {
     }
 
     async fn wait_for(accessor: &Accessor<Data, Self>, nanos: u64) -> wasmtime::Result<()> {
-        let call =
-            accessor.with(|mut access| current_call(&mut access.as_context_mut(), Concurrency::Many));
+        let call = accessor
+            .with(|mut access| current_call(&mut access.as_context_mut(), Concurrency::Many));
         wait(Duration::from_nanos(nanos), call).await;
         Ok(())
     }

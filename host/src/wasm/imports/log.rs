@@ -19,8 +19,8 @@ use std::task::{Context, Poll};
 use tokio::io::AsyncWrite;
 use wasmtime::component::{Linker, Resource};
 use wasmtime::{AsContextMut, StoreContextMut};
-use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::ResourceTable;
+use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::bindings::io::streams::{self, HostOutputStream};
 use wasmtime_wasi::p2::{DynOutputStream, OutputStream, Pollable, StreamResult};
 
@@ -109,7 +109,8 @@ impl GuestLog {
     }
 }
 
-const LIMIT_REACHED: &str = "(the request has written as much as `log_request` allows; the rest is dropped)";
+const LIMIT_REACHED: &str =
+    "(the request has written as much as `log_request` allows; the rest is dropped)";
 
 /// One of the two streams of an instance. All handles to it share its lines.
 #[derive(Clone)]
@@ -185,7 +186,11 @@ impl Pollable for Writer {
 }
 
 impl AsyncWrite for Writer {
-    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         self.push(bytes);
         Poll::Ready(Ok(bytes.len()))
     }
@@ -216,7 +221,8 @@ pub(super) fn add_to_linker(linker: &mut Linker<Data>) -> wasmtime::Result<()> {
             Box::new(async move {
                 note_writer(&mut store);
                 let table = &mut store.data_mut().table;
-                let written = HostOutputStream::blocking_write_and_flush(table, stream, bytes).await;
+                let written =
+                    HostOutputStream::blocking_write_and_flush(table, stream, bytes).await;
                 Ok((to_wit(table, written)?,))
             })
         },

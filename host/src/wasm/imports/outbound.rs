@@ -54,7 +54,8 @@ struct Reporter {
     meter: Arc<HandlerMeter>,
 }
 
-type Sent = Result<(Response<WasiBody>, Box<dyn Future<Output = Result<(), WasiError>> + Send>), WasiError>;
+type Sent =
+    Result<(Response<WasiBody>, Box<dyn Future<Output = Result<(), WasiError>> + Send>), WasiError>;
 
 impl Outbound {
     pub(crate) fn new(blueprint: &Blueprint, seat: &Arc<Seat>) -> Self {
@@ -93,7 +94,8 @@ impl WasiHttpHooks for Outbound {
         _processed: Box<dyn Future<Output = Result<(), WasiError>> + Send>,
     ) -> Box<dyn Future<Output = Sent> + Send> {
         let call = self.sender();
-        let (upstream, reporter, limits) = (self.upstream.clone(), self.reporter.clone(), self.limits);
+        let (upstream, reporter, limits) =
+            (self.upstream.clone(), self.reporter.clone(), self.limits);
         Box::new(async move {
             let options = clamp(limits.options, wanted.unwrap_or_default());
             let request = request.map(|body| Body::stream(body.map_err(body_error)));

@@ -12,12 +12,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use wasmtime::component::{Accessor, HasData, Linker, Resource};
 use wasmtime_wasi::WasiCtxBuilder;
-use wasmtime_wasi::p2::{IoError, SocketError};
+use wasmtime_wasi::p2::DynPollable;
 use wasmtime_wasi::p2::bindings::sockets::ip_name_lookup as lookup02;
 use wasmtime_wasi::p2::bindings::sockets::network::{
     self as network02, ErrorCode as Code02, IpAddress as Ip02, Network,
 };
-use wasmtime_wasi::p2::DynPollable;
+use wasmtime_wasi::p2::{IoError, SocketError};
 use wasmtime_wasi::p3::bindings::sockets::ip_name_lookup as lookup03;
 use wasmtime_wasi::p3::bindings::sockets::types::IpAddress as Ip03;
 use wasmtime_wasi::sockets::{SocketAddrUse, WasiSockets, WasiSocketsCtxView, WasiSocketsView};
@@ -123,7 +123,10 @@ impl Sockets {
 }
 
 /// Puts our check before the resolution of names.
-pub(super) fn add_to_linker(linker: &mut Linker<Data>, concurrency: Concurrency) -> wasmtime::Result<()> {
+pub(super) fn add_to_linker(
+    linker: &mut Linker<Data>,
+    concurrency: Concurrency,
+) -> wasmtime::Result<()> {
     lookup02::add_to_linker::<_, Lookup>(linker, view)?;
     if concurrency == Concurrency::Many {
         lookup03::add_to_linker::<_, Lookup>(linker, view)?;
@@ -182,9 +185,13 @@ impl lookup02::Host for View<'_> {
 }
 
 impl lookup02::HostResolveAddressStream for View<'_> {
-    fn resolve_next_address(&mut self, answers: Resource<Answers>) -> Result<Option<Ip02>, SocketError> {
+    fn resolve_next_address(
+        &mut self,
+        answers: Resource<Answers>,
+    ) -> Result<Option<Ip02>, SocketError> {
         let stream = answers.rep();
-        let answer = lookup02::HostResolveAddressStream::resolve_next_address(&mut self.wasi, answers)?;
+        let answer =
+            lookup02::HostResolveAddressStream::resolve_next_address(&mut self.wasi, answers)?;
         let asked = self.sockets.0.asked.lock().unwrap_or_else(PoisonError::into_inner);
         if let (Some(answer), Some(name)) = (answer, asked.get(&stream)) {
             self.sockets.note_answer(name, ip(answer));
@@ -222,7 +229,8 @@ impl lookup03::HostWithStore<Data> for Lookup {
         }
         let inner = accessor.with_getter::<WasiSockets>(Data::sockets);
         let answers =
-            <WasiSockets as lookup03::HostWithStore<Data>>::resolve_addresses(&inner, name.clone()).await?;
+            <WasiSockets as lookup03::HostWithStore<Data>>::resolve_addresses(&inner, name.clone())
+                .await?;
         for answer in answers.iter().flatten() {
             sockets.note_answer(&name, (*answer).into());
         }

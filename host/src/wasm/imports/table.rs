@@ -104,7 +104,10 @@ impl Shape {
             None => ImportStatus::Missing,
             Some(needs) => needs.status(grants),
         };
-        self.imports.iter().map(|name| Import { name: name.clone(), status: status(name) }).collect()
+        self.imports
+            .iter()
+            .map(|name| Import { name: name.clone(), status: status(name) })
+            .collect()
     }
 }
 
@@ -130,11 +133,16 @@ impl Needs {
     fn status(self, grants: &Grants) -> ImportStatus {
         let (granted, line) = match self {
             Needs::Nothing => return ImportStatus::Free,
-            Needs::Outbound => (!grants.outbound.is_empty(), "outbound = [\"https://api.example.com\"]"),
-            Needs::Tcp => (!grants.outbound_tcp.is_empty(), "outbound_tcp = [\"db.example.com:5432\"]"),
-            Needs::Folders => {
-                (!grants.folders.is_empty(), "folders = [{ host = \"data\", guest = \"/data\", access = \"read\" }]")
+            Needs::Outbound => {
+                (!grants.outbound.is_empty(), "outbound = [\"https://api.example.com\"]")
             }
+            Needs::Tcp => {
+                (!grants.outbound_tcp.is_empty(), "outbound_tcp = [\"db.example.com:5432\"]")
+            }
+            Needs::Folders => (
+                !grants.folders.is_empty(),
+                "folders = [{ host = \"data\", guest = \"/data\", access = \"read\" }]",
+            ),
             Needs::Values => {
                 let any = !grants.config.is_empty() || !grants.secrets.is_empty();
                 (any, "config = { key = \"value\" }")

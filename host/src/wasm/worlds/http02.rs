@@ -68,7 +68,8 @@ async fn answer(
     let Job { request, call } = job;
     instance.seat.begin(None, &call);
     let request = request.map(|body| body.map_err(wasi_error));
-    let scheme = if request.uri().scheme_str() == Some("https") { Scheme::Https } else { Scheme::Http };
+    let scheme =
+        if request.uri().scheme_str() == Some("https") { Scheme::Https } else { Scheme::Http };
     let request = store.data_mut().http().new_incoming_request(scheme, request)?;
     let (out, answered) = outparam(store, &call, instance)?;
     proxy.wasi_http_incoming_handler().call_handle(&mut *store, request, out).await?;
@@ -92,7 +93,10 @@ fn outparam(
         match result {
             Ok(response) => seat.post(call, response),
             Err(code) => {
-                call.fail(Fault::new(FaultKind::ErrorCode, format!("the handler returned {code:?}")));
+                call.fail(Fault::new(
+                    FaultKind::ErrorCode,
+                    format!("the handler returned {code:?}"),
+                ));
             }
         }
     })?;

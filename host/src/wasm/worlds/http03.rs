@@ -136,7 +136,10 @@ impl AccessorTask<Data> for Task {
                 Ok(())
             }),
             Err(code) => {
-                call.fail(Fault::new(FaultKind::ErrorCode, format!("the handler returned {code:?}")));
+                call.fail(Fault::new(
+                    FaultKind::ErrorCode,
+                    format!("the handler returned {code:?}"),
+                ));
                 call.finish();
                 Ok(())
             }
@@ -161,6 +164,8 @@ pub(in crate::wasm) fn wasi_error(error: BodyError) -> WasiError {
         BodyError::TooLarge { limit } => WasiError::HttpRequestBodySize(Some(limit)),
         BodyError::Stalled(_) | BodyError::TooSlow(_) => WasiError::ConnectionReadTimeout,
         BodyError::WrongLength => WasiError::HttpProtocolError,
-        BodyError::Handler(_) | BodyError::Other(_) => WasiError::InternalError(Some(error.to_string())),
+        BodyError::Handler(_) | BodyError::Other(_) => {
+            WasiError::InternalError(Some(error.to_string()))
+        }
     }
 }
