@@ -21,6 +21,9 @@ pub enum BodyError {
     /// The peer that was sending closed or reset its side before the end.
     #[error("the sender left before the end of the body")]
     Gone,
+    /// What the peer sent is not how HTTP writes a body.
+    #[error("the body is not framed as HTTP says")]
+    Malformed,
     /// More bytes than the limit of this direction allows.
     #[error("the body is larger than {limit} bytes")]
     TooLarge { limit: u64 },

@@ -36,6 +36,7 @@ pub enum FaultKind {
     HeadTooLarge,
     BodyTooLarge,
     BodyTimeout,
+    BadBody,
     NoTunnels,
     /// The client left before its answer was complete.
     Cancelled,
@@ -102,7 +103,7 @@ impl fmt::Display for Fault {
 }
 
 impl FaultKind {
-    pub const ALL: [FaultKind; 30] = {
+    pub const ALL: [FaultKind; 31] = {
         use FaultKind::*;
         [
             BadHost,
@@ -111,6 +112,7 @@ impl FaultKind {
             HeadTooLarge,
             BodyTooLarge,
             BodyTimeout,
+            BadBody,
             NoTunnels,
             Cancelled,
             Trap,
@@ -148,6 +150,7 @@ impl FaultKind {
             HeadTooLarge => "head_too_large",
             BodyTooLarge => "body_too_large",
             BodyTimeout => "body_timeout",
+            BadBody => "bad_body",
             NoTunnels => "no_tunnels",
             Cancelled => "cancelled",
             Trap => "trap",
@@ -179,7 +182,7 @@ impl FaultKind {
         use FaultKind::*;
         match self {
             BadHost | BadTarget | TargetTooLong | HeadTooLarge | BodyTooLarge | BodyTimeout
-            | NoTunnels | Cancelled => Owner::Client,
+            | BadBody | NoTunnels | Cancelled => Owner::Client,
             Trap | Exit | NoResponse | ErrorCode | Cpu | Deadline | Memory | Stack | Resources
             | Hostcall | Header | Framing | ResponseSize | Stall | PostReturn | Neighbour => {
                 Owner::Guest
@@ -193,7 +196,7 @@ impl FaultKind {
     pub fn status(self) -> StatusCode {
         use FaultKind::*;
         match self {
-            BadHost | BadTarget | Cancelled => StatusCode::BAD_REQUEST,
+            BadHost | BadTarget | BadBody | Cancelled => StatusCode::BAD_REQUEST,
             TargetTooLong => StatusCode::URI_TOO_LONG,
             HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -221,6 +224,7 @@ impl FaultKind {
             HeadTooLarge => "the request's header fields are too large",
             BodyTooLarge => "the request's body is too large",
             BodyTimeout => "the request's body did not arrive in time",
+            BadBody => "the request's body is not framed as HTTP says",
             NoTunnels => "this server makes no tunnels",
             Cancelled => "the client left",
             Cpu | Deadline => "the handler did not answer in time",
@@ -247,6 +251,8 @@ impl FaultKind {
                 | HeadTooLarge
                 | BodyTooLarge
                 | BodyTimeout
+                | BadBody
+                | Cancelled
                 | NoTunnels
                 | Draining
         )

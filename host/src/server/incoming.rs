@@ -8,7 +8,9 @@ use futures_util::task::AtomicWaker;
 use http::HeaderMap;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
+use std::error::Error;
 use std::future::poll_fn;
+use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -103,7 +105,7 @@ impl HttpBody for Bounded {
                 this.timer = None;
                 Poll::Ready(Some(this.admit(frame)))
             }
-            Poll::Ready(Some(Err(_))) => Poll::Ready(Some(Err(BodyError::Gone))),
+            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(this.broken(&error)))),
             Poll::Ready(None) => Poll::Ready(None),
             Poll::Pending => this.poll_time(cx).map(|error| Some(Err(error))),
         }
@@ -129,6 +131,19 @@ impl Bounded {
         }
         self.left -= len;
         Ok(frame)
+    }
+
+    fn broken(&self, error: &hyper::Error) -> BodyError {
+        use std::io::ErrorKind::{InvalidData, InvalidInput};
+        let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
+        // hyper's words for a chunk that is none.
+        if cause.is_some_and(|cause| matches!(cause.kind(), InvalidData | InvalidInput)) {
+            self.watch.set(FaultKind::BadBody);
+            return BodyError::Malformed;
+        }
+        // A request that never becomes whole needs no answer.
+        self.watch.set(FaultKind::Cancelled);
+        BodyError::Gone
     }
 
     /// Nothing is here: how long may that last?

@@ -54,16 +54,34 @@ const HOP_BY_HOP: [HeaderName; 6] = [
     HeaderName::from_static("proxy-connection"),
 ];
 
-/// What a handler must not answer with. An interim response is not an answer, and
-/// a tunnel is not ours to open.
-pub(super) fn check_status(status: StatusCode) -> Result<(), Fault> {
+/// What a handler must not answer with. An interim response is not an answer, a
+/// tunnel is not ours to open, and a length that the body does not have would put
+/// the connection out of step.
+pub(super) fn check_head(response: &Response<Body>, method: &Method) -> Result<(), Fault> {
+    let status = response.status();
     if status.is_informational() || status.as_u16() > 599 {
         return Err(Fault::new(
             FaultKind::Header,
             format!("the handler answered with status {status}"),
         ));
     }
-    Ok(())
+    let mut lengths = response.headers().get_all(CONTENT_LENGTH).iter();
+    let (first, second) = (lengths.next(), lengths.next());
+    let declared = declared_length(response.headers());
+    if second.is_some() || (first.is_some() && declared.is_none()) {
+        let text = "the handler's `content-length` is not one number";
+        return Err(Fault::new(FaultKind::Framing, text));
+    }
+    let produced = response.body().size_hint().exact();
+    match (declared, produced) {
+        (Some(declared), Some(produced))
+            if declared != produced && *method != Method::HEAD && !has_no_body(status) =>
+        {
+            let text = format!("the handler declared {declared} bytes and sent {produced}");
+            Err(Fault::new(FaultKind::Framing, text))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Makes `response` ready to be sent.
@@ -193,7 +211,7 @@ fn fault_of(error: &BodyError) -> Fault {
         BodyError::WrongLength => FaultKind::Framing,
         BodyError::TooLarge { .. } => FaultKind::ResponseSize,
         BodyError::Stalled(_) | BodyError::TooSlow(_) => FaultKind::Stall,
-        BodyError::Gone | BodyError::Other(_) => FaultKind::Bug,
+        BodyError::Gone | BodyError::Malformed | BodyError::Other(_) => FaultKind::Bug,
     };
     Fault::new(kind, error.to_string())
 }

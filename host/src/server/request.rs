@@ -50,6 +50,9 @@ pub(super) fn normalise_head(
     if target.len() as u64 > limits.target_size.get() {
         return Err(Fault::plain(FaultKind::TargetTooLong));
     }
+    if size(&head.headers) > limits.head_size.get() {
+        return Err(Fault::plain(FaultKind::HeadTooLarge));
+    }
     let authority = authority(head, protocol)?;
     let path = head.uri.path();
     let normal =
@@ -73,6 +76,15 @@ pub(super) fn normalise_head(
     uri.path_and_query = Some(path_and_query);
     head.uri = Uri::from_parts(uri).map_err(|e| Fault::new(FaultKind::BadTarget, e.to_string()))?;
     Ok(host)
+}
+
+/// The bytes of all fields as HTTP/1 writes them. hyper's own bound is on its
+/// buffer, which a single read may overshoot.
+fn size(headers: &HeaderMap) -> u64 {
+    const SEPARATORS: usize = ": \r\n".len();
+    let field =
+        |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len() + SEPARATORS;
+    headers.iter().map(field).sum::<usize>() as u64
 }
 
 /// Exactly one host (RFC 9112 section 3.2). HTTP/1.0 may do without; HTTP/2 has

@@ -4,7 +4,7 @@ use super::Server;
 use super::clock::{ConnectionClock, Protocol};
 use super::exchange::Exchange;
 use super::incoming::{BodyWatch, bounded};
-use super::outgoing::{Bounds, Outgoing, check_status, outgoing};
+use super::outgoing::{Bounds, Outgoing, check_head, outgoing};
 use super::request::{BASE_PATH, CAPTURE_PREFIX, REQUEST_ID, cleanse, compact, normalise_head};
 use crate::body::Body;
 use crate::fault::{self, Fault, FaultKind};
@@ -158,11 +158,14 @@ impl Errand {
         tell(&mut self.head, self.exchange.id, self.base, &self.captures);
         let request = Request::from_parts(self.head, body);
         let answer = tokio::select! {
+            // A client that broke a limit is told so, even if the guest made an
+            // answer of what it saw of that.
             biased;
-            answer = generation.answer(self.exchange.id, request) => answer,
             fault = watch.broken() => Err(fault),
+            answer = generation.answer(self.exchange.id, request) => answer,
         };
-        let answer = answer.and_then(|response| check_status(response.status()).map(|()| response));
+        let answer = answer
+            .and_then(|response| check_head(&response, &self.exchange.method).map(|()| response));
         match answer {
             Ok(response) => {
                 let bounds = Some(Bounds::of(&generation.limits));

@@ -26,8 +26,8 @@ pub(crate) struct Call {
     fault: OnceLock<Fault>,
     /// Tells who waits that the call was finished or abandoned.
     over: Notify,
-    /// The instance that runs this call, once one does.
-    seat: OnceLock<Arc<Seat>>,
+    /// The instance that is to run this call.
+    seat: Mutex<Option<Arc<Seat>>>,
     /// How that instance counts this call; changes under its lock only.
     pub(super) membership: AtomicU8,
     /// Bytes that this request may still write to the log.
@@ -65,7 +65,7 @@ impl Call {
             reply: Mutex::new(Reply::Awaited(None)),
             fault: OnceLock::new(),
             over: Notify::new(),
-            seat: OnceLock::new(),
+            seat: Mutex::default(),
             membership: AtomicU8::new(0),
             log_budget: AtomicU64::new(limits.log_request.get()),
             outbound_begun: AtomicU32::new(0),
@@ -76,7 +76,7 @@ impl Call {
     /// Resolves with the guest's answer, or with what went wrong before its head.
     pub(crate) async fn answer(&self) -> Result<Response<Body>, Fault> {
         poll_fn(|cx| {
-            let mut reply = self.lock();
+            let mut reply = lock(&self.reply);
             match std::mem::replace(&mut *reply, Reply::Taken) {
                 Reply::Here(answer) => Poll::Ready(*answer),
                 Reply::Awaited(_) | Reply::Taken => {
@@ -106,7 +106,7 @@ impl Call {
     }
 
     fn reply(&self, answer: Result<Response<Body>, Fault>) -> bool {
-        let mut reply = self.lock();
+        let mut reply = lock(&self.reply);
         let Reply::Awaited(waker) = &mut *reply else { return false };
         let waker = waker.take();
         *reply = Reply::Here(Box::new(answer));
@@ -119,20 +119,31 @@ impl Call {
 
     /// Takes a seat in an instance.
     pub(crate) fn sit(&self, seat: &Arc<Seat>) {
-        // A call is handed to one instance only, so this never finds another.
-        let _ = self.seat.set(seat.clone());
+        *lock(&self.seat) = Some(seat.clone());
         seat.joined(self);
     }
 
+    /// Leaves an instance that has not begun with it.
+    pub(crate) fn stand_up(&self) {
+        let seat = lock(&self.seat).take();
+        if let Some(seat) = seat {
+            seat.left(self);
+        }
+    }
+
     pub(crate) fn is_seated(&self) -> bool {
-        self.seat.get().is_some()
+        lock(&self.seat).is_some()
+    }
+
+    fn seat(&self) -> Option<Arc<Seat>> {
+        lock(&self.seat).clone()
     }
 
     /// Nobody wants the answer any more: what the guest waits for on behalf of
     /// this call ends, and an instance that works for nobody is dropped.
     pub(crate) fn abandon(&self) {
         // An answer that nobody took holds this call in its body.
-        let unwanted = std::mem::replace(&mut *self.lock(), Reply::Taken);
+        let unwanted = std::mem::replace(&mut *lock(&self.reply), Reply::Taken);
         drop(unwanted);
         let was =
             self.state.compare_exchange(RUNNING, ABANDONED, Ordering::AcqRel, Ordering::Acquire);
@@ -141,7 +152,7 @@ impl Call {
         }
         self.over.notify_waiters();
         self.cut_held();
-        if let Some(seat) = self.seat.get() {
+        if let Some(seat) = self.seat() {
             seat.abandoned(self);
         }
     }
@@ -151,7 +162,7 @@ impl Call {
         if self.state.swap(FINISHED, Ordering::AcqRel) == RUNNING {
             self.over.notify_waiters();
         }
-        if let Some(seat) = self.seat.get() {
+        if let Some(seat) = self.seat() {
             seat.left(self);
         }
     }
@@ -172,7 +183,7 @@ impl Call {
 
     /// Has `body` end with this call.
     pub(crate) fn hold(&self, body: &Arc<HeldBody>) {
-        let mut held = self.outbound().held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = lock(&self.outbound().held);
         held.retain(|body| body.strong_count() > 0);
         held.push(Arc::downgrade(body));
         drop(held);
@@ -190,8 +201,7 @@ impl Call {
 
     fn cut_held(&self) {
         let Some(outbound) = self.outbound.get() else { return };
-        let held =
-            std::mem::take(&mut *outbound.held.lock().unwrap_or_else(PoisonError::into_inner));
+        let held = std::mem::take(&mut *lock(&outbound.held));
         for body in held.iter().filter_map(Weak::upgrade) {
             body.cut();
         }
@@ -217,10 +227,11 @@ impl Call {
             }
         }
     }
+}
 
-    fn lock(&self) -> MutexGuard<'_, Reply> {
-        self.reply.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// No code panics while it holds one of these, so poison means nothing.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl std::fmt::Debug for Call {

@@ -151,8 +151,10 @@ fn pool_config(limits: &ServerLimits) -> PoolingAllocationConfig {
         .total_core_instances(instances.saturating_mul(8).saturating_add(256))
         .total_stacks(instances.saturating_mul(2).saturating_add(16))
         .max_core_instances_per_component(256)
-        .max_memories_per_component(32)
-        .max_tables_per_component(256)
+        .max_memories_per_component(MEMORIES)
+        .max_memories_per_module(MEMORIES)
+        .max_tables_per_component(TABLES)
+        .max_tables_per_module(TABLES)
         .max_component_instance_size(16 << 20)
         .max_core_instance_size(16 << 20)
         .max_memory_size(limits.memory_ceiling.to_usize())
@@ -163,6 +165,11 @@ fn pool_config(limits: &ServerLimits) -> PoolingAllocationConfig {
         .pagemap_scan(Enabled::Auto);
     pool
 }
+
+/// The most that a handler's `memories` and `tables` limits can be raised to: what
+/// one component may take of the pool.
+const MEMORIES: u32 = 32;
+const TABLES: u32 = 256;
 
 /// Elements of one pooled table. The limiter bounds the sum per instance; this
 /// only sizes the reserved address space.

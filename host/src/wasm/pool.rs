@@ -113,19 +113,16 @@ impl Pool {
         let call = Call::new(id, limits);
         let ticket = Ticket::new(call.clone());
         let began = Instant::now();
-        let queued = self.dispatch(Job { request, call: call.clone() })?;
-        if queued {
-            let seated = timeout_at(began + limits.queue_time, call.answer()).await;
-            match seated {
-                Ok(answer) => return ticket.answered(answer),
-                Err(_) if !call.is_seated() => {
-                    self.forget_abandoned(&ticket);
-                    let waited =
-                        format!("no instance was free for {} ms", limits.queue_time.as_millis());
-                    return Err(Fault::new(FaultKind::QueueTime, waited));
-                }
-                Err(_) => {}
+        self.dispatch(Job { request, call: call.clone() })?;
+        let queue_time = limits.queue_time.min(limits.head_deadline);
+        match timeout_at(began + queue_time, call.answer()).await {
+            Ok(answer) => return ticket.answered(answer),
+            Err(_) if !call.is_seated() => {
+                self.forget_abandoned(&ticket);
+                let waited = format!("no instance was free for {} ms", queue_time.as_millis());
+                return Err(Fault::new(FaultKind::QueueTime, waited));
             }
+            Err(_) => {}
         }
         match timeout_at(began + limits.head_deadline, call.answer()).await {
             Ok(answer) => ticket.answered(answer),
@@ -195,16 +192,16 @@ impl Pool {
         }
     }
 
-    /// Gives `job` to an instance, or lets it wait: then returns true.
-    fn dispatch(self: &Arc<Self>, job: Job) -> Result<bool, Fault> {
+    /// Gives `job` to an instance, or lets it wait.
+    fn dispatch(self: &Arc<Self>, job: Job) -> Result<(), Fault> {
         let mut state = self.lock();
         if let Some((seat, _)) = state.available.pop() {
             state.give(&seat, job);
-            return Ok(false);
+            return Ok(());
         }
         if let Some(slot) = self.slot(&state) {
             self.start(&mut state, slot, job);
-            return Ok(false);
+            return Ok(());
         }
         let limit = usize::try_from(self.blueprint.limits.queue).unwrap_or(usize::MAX);
         if state.waiting.len() >= limit {
@@ -218,7 +215,7 @@ impl Pool {
         }
         state.waiting.push_back(job);
         self.meter.queue.set(state.waiting.len());
-        Ok(true)
+        Ok(())
     }
 
     /// The right to one more instance, if a thread could run it and the limits
@@ -303,6 +300,14 @@ impl Instance {
     /// take another request now.
     pub(super) fn rest(&self, can_take: bool) -> Rest {
         let mut state = self.pool.lock();
+        if self.seat.is_blocked() {
+            // Others can begin with them sooner, and they were first.
+            for job in self.seat.give_back().into_iter().rev() {
+                state.waiting.push_front(job);
+            }
+            state.available.retain(|(seat, _)| !Arc::ptr_eq(seat, &self.seat));
+            self.pool.meter.queue.set(state.waiting.len());
+        }
         if self.seat.has_jobs() {
             return Rest::Work;
         }

@@ -26,6 +26,11 @@ pub(crate) struct Seat {
     inbox: Mutex<VecDeque<Job>>,
     /// Something for the instance to look at: a job, or an order to end.
     mail: AtomicBool,
+    /// How often the instance has looked whether there is mail.
+    looks: AtomicU64,
+    /// It was polled and did not look: the guest holds its store, because it waits
+    /// in a call that is not async for it, or computes.
+    blocked: AtomicBool,
     /// Wakes the task that drives the instance.
     waker: AtomicWaker,
     counts: Mutex<Counts>,
@@ -74,6 +79,16 @@ impl Seat {
         self.taken.fetch_add(1, Ordering::Relaxed);
         lock(&self.inbox).push_back(job);
         self.ring();
+    }
+
+    /// Takes back the requests that the instance has not begun.
+    pub(crate) fn give_back(&self) -> VecDeque<Job> {
+        let jobs = std::mem::take(&mut *lock(&self.inbox));
+        for job in &jobs {
+            job.call.stand_up();
+        }
+        self.taken.fetch_sub(jobs.len() as u64, Ordering::Relaxed);
+        jobs
     }
 
     /// Asks the instance to end when it has no work left.
@@ -140,7 +155,25 @@ impl Seat {
 
     /// True once after something arrived.
     pub(crate) fn take_mail(&self) -> bool {
+        self.looks.store(self.looks() + 1, Ordering::Relaxed);
         self.mail.load(Ordering::Relaxed) && self.mail.swap(false, Ordering::AcqRel)
+    }
+
+    pub(crate) fn has_mail(&self) -> bool {
+        self.mail.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn looks(&self) -> u64 {
+        self.looks.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.blocked.load(Ordering::Relaxed)
+    }
+
+    /// Only an instance that would take requests can be blocked for them.
+    pub(crate) fn set_blocked(&self, blocked: bool) {
+        self.blocked.store(blocked && self.is_ready(), Ordering::Relaxed);
     }
 
     pub(crate) fn next_job(&self) -> Option<Job> {

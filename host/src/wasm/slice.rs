@@ -51,13 +51,17 @@ pub(super) async fn drive(
     let mut post_return: Option<Pin<Box<Sleep>>> = None;
     poll_fn(move |cx| {
         seat.waker().register(cx.waker());
-        for _ in 0..ROUNDS {
+        for round in 1..=ROUNDS {
             seat.begin_slice(instance.pool.ticks.now());
+            let expected = seat.has_mail().then(|| seat.looks());
             watch.state.store(RUNNING, Ordering::SeqCst);
             let polled = work.as_mut().poll(&mut Context::from_waker(&waker));
             let woken = watch.state.swap(RESTING, Ordering::SeqCst) == WOKEN;
-            for (call, head) in seat.take_posted() {
-                response::deliver(&call, head);
+            if !woken || polled.is_ready() || round == ROUNDS {
+                // By now small bodies are complete and go out in one write.
+                for (call, head) in seat.take_posted() {
+                    response::deliver(&call, head);
+                }
             }
             if let Poll::Ready(result) = polled {
                 return Poll::Ready(End::Done(result));
@@ -68,6 +72,7 @@ pub(super) async fn drive(
             if seat.is_abandoned() {
                 return Poll::Ready(End::Abandoned);
             }
+            seat.set_blocked(expected == Some(seat.looks()));
             let rest = instance.rest(can_take(instance));
             if rest == Rest::Wait && !woken {
                 return match outstays(instance, &mut post_return, cx) {
@@ -88,6 +93,7 @@ fn can_take(instance: &Instance) -> bool {
     let preempted = seat.take_preempted();
     let concurrency = instance.pool.concurrency();
     !preempted
+        && !seat.is_blocked()
         && seat.is_ready()
         && instance.pool.isolation == Isolation::Shared
         && seat.taken() < limits.instance_requests

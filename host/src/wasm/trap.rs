@@ -35,6 +35,7 @@ fn kind_of(error: &wasmtime::Error, data: &Data) -> FaultKind {
     match error.downcast_ref::<Trap>() {
         Some(Trap::StackOverflow) => return FaultKind::Stack,
         Some(Trap::AllocationTooLarge) => return FaultKind::Memory,
+        Some(Trap::MemoryOutOfBounds) if is_below_zero(error) => return FaultKind::Stack,
         _ => {}
     }
     if format!("{error:#}").contains(HOSTCALL_FUEL) {
@@ -43,6 +44,23 @@ fn kind_of(error: &wasmtime::Error, data: &Data) -> FaultKind {
     // A guest whose allocation was denied gives up in its own way.
     if data.limiter.denied() { FaultKind::Memory } else { FaultKind::Trap }
 }
+
+/// Compilers for WebAssembly keep large frames on a stack of their own that grows
+/// down to address 0: the access that overflows it wraps around to the top of the
+/// 32-bit address space, where no guest of ours has memory.
+fn is_below_zero(error: &wasmtime::Error) -> bool {
+    /// The largest frame that is told from a wild pointer.
+    const FRAME: u64 = 16 << 20;
+    let text = format!("{error:#}");
+    let address = text.split_once(MEMORY_FAULT).and_then(|(_, rest)| {
+        let digits = rest.split(|c: char| !c.is_ascii_hexdigit()).next()?;
+        u64::from_str_radix(digits, 16).ok()
+    });
+    address.is_some_and(|address| address > (1 << 32) - FRAME)
+}
+
+/// wasmtime does not give the address in another way (`runtime/vm.rs`).
+const MEMORY_FAULT: &str = "memory fault at wasm address 0x";
 
 /// wasmtime has no type for this error (`component/func/options.rs`).
 const HOSTCALL_FUEL: &str = "too much data is being copied between the host and the guest";

@@ -19,5 +19,23 @@ pub(crate) fn eventually(limit: Duration, what: &str, mut condition: impl FnMut(
     }
 }
 
+/// Waits until `measure` gives `wanted`; fails the test with what it gave last.
+pub(crate) fn eventually_eq<T: PartialEq + std::fmt::Debug>(
+    limit: Duration,
+    what: &str,
+    wanted: &T,
+    mut measure: impl FnMut() -> T,
+) {
+    let began = Instant::now();
+    loop {
+        let now = measure();
+        if now == *wanted {
+            return;
+        }
+        assert!(began.elapsed() < limit, "{what}: {now:?} instead of {wanted:?} after {limit:?}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
 /// Generous: the machine has two cores and many tests run at once.
 pub(crate) const SOON: Duration = Duration::from_secs(20);

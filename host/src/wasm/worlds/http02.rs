@@ -49,10 +49,13 @@ async fn serve(
 async fn next_job(instance: &Instance) -> Option<Job> {
     let seat = &instance.seat;
     seat.set_ready(true);
-    let job = poll_fn(|_| match seat.next_job() {
-        Some(job) => Poll::Ready(Some(job)),
-        None if instance.gets_no_more() => Poll::Ready(None),
-        None => Poll::Pending,
+    let job = poll_fn(|_| {
+        seat.take_mail();
+        match seat.next_job() {
+            Some(job) => Poll::Ready(Some(job)),
+            None if instance.gets_no_more() => Poll::Ready(None),
+            None => Poll::Pending,
+        }
     })
     .await;
     seat.set_ready(false);

@@ -163,7 +163,7 @@ pub(in crate::wasm) fn wasi_error(error: BodyError) -> WasiError {
         BodyError::Gone => WasiError::ConnectionTerminated,
         BodyError::TooLarge { limit } => WasiError::HttpRequestBodySize(Some(limit)),
         BodyError::Stalled(_) | BodyError::TooSlow(_) => WasiError::ConnectionReadTimeout,
-        BodyError::WrongLength => WasiError::HttpProtocolError,
+        BodyError::WrongLength | BodyError::Malformed => WasiError::HttpProtocolError,
         BodyError::Handler(_) | BodyError::Other(_) => {
             WasiError::InternalError(Some(error.to_string()))
         }
