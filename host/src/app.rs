@@ -71,7 +71,7 @@ pub enum Order {
 pub enum Stopped {
     Clean,
     /// So many connections had to be cut.
-    Cut(usize),
+    Cut(u64),
 }
 
 impl App {
@@ -172,7 +172,7 @@ impl Bound {
     }
 }
 
-type Serving = tokio::task::JoinHandle<usize>;
+type Serving = tokio::task::JoinHandle<u64>;
 
 /// Lets connections finish, until the deadline or a second order.
 async fn drain(

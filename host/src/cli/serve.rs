@@ -75,7 +75,10 @@ fn start(serve: Serve, log: &LogGuard) -> Result<Stopped, Failure> {
         .build()
         .context("cannot start the runtime")
         .map_err(Failure::Start)?;
-    runtime.block_on(serve_site(serve, log))
+    let stopped = runtime.block_on(serve_site(serve, log));
+    // What still computes or compiles has had its time.
+    runtime.shutdown_background();
+    stopped
 }
 
 async fn serve_site(serve: Serve, log: &LogGuard) -> Result<Stopped, Failure> {

@@ -145,6 +145,9 @@ impl Connection for http2::Connection<Socket, Service, TokioExecutor> {
     }
 }
 
+/// The reason of connections that did not end in time when the server stopped.
+pub(super) const CUT: &str = "drain";
+
 /// Runs a connection to its end. Returns why we ended it, if we did.
 async fn drive(
     connection: impl Connection,
@@ -164,7 +167,7 @@ async fn drive(
             cut = later.take().map(|later| Box::pin(reached(later, Stage::Cut)) as _);
         }
         if cut.as_mut().is_some_and(|cut| cut.as_mut().poll(cx).is_ready()) {
-            return Poll::Ready(Some("drain"));
+            return Poll::Ready(Some(CUT));
         }
         // An error is the client's doing or the network's: there is nobody to tell.
         if connection.as_mut().poll(cx).is_ready() {

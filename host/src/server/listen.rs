@@ -1,6 +1,6 @@
 //! Accepting connections: bounded in number, and never ended by an error.
 
-use super::connection;
+use super::connection::{self, CUT};
 use super::{Server, Stage};
 use crate::limits::ServerLimits;
 use anyhow::{Context, Result};
@@ -120,12 +120,12 @@ impl Drop for ConnectionPermit {
 }
 
 /// Accepts on all `listeners` until the server drains, then waits for the
-/// connections to end. Returns how many there were when it was told to cut them.
+/// connections to end. Returns how many had to be cut.
 pub async fn serve(
     listeners: Vec<Listener>,
     server: Arc<Server>,
     stage: watch::Receiver<Stage>,
-) -> usize {
+) -> u64 {
     let connections = Connections::new(&server.limits);
     let mut accepting = JoinSet::new();
     for listener in listeners {
@@ -133,17 +133,19 @@ pub async fn serve(
     }
     while accepting.join_next().await.is_some() {}
     let all = connections.0.all.clone();
-    let open = || server.limits.connections.saturating_sub(all.available_permits() as u64);
     let everyone = u32::try_from(server.limits.connections).unwrap_or(u32::MAX);
     let mut stage = stage;
     tokio::select! {
         _ = all.acquire_many(everyone) => return 0,
         _ = stage.wait_for(|stage| *stage == Stage::Cut) => {}
     }
-    let cut = open();
     // They end at their next turn; a second is an age for that.
-    let _ = tokio::time::timeout(Duration::from_secs(1), all.acquire_many(everyone)).await;
-    usize::try_from(cut).unwrap_or(usize::MAX)
+    let ended = tokio::time::timeout(Duration::from_secs(1), all.acquire_many(everyone)).await;
+    let left = match ended {
+        Ok(_) => 0,
+        Err(_) => server.limits.connections.saturating_sub(all.available_permits() as u64),
+    };
+    server.meter.closed.get().get(CUT).copied().unwrap_or(0) + left
 }
 
 async fn accept_all(

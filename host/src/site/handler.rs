@@ -82,12 +82,12 @@ impl Generation {
     }
 
     /// Lets one more request in, as long as there is room.
-    pub fn admit(&self) -> Result<InFlight, Fault> {
-        let meter = self.handler.meter.clone();
-        meter.in_flight.add(1);
-        let permit = InFlight(meter);
+    pub fn admit(self: &Arc<Self>) -> Result<InFlight, Fault> {
+        let in_flight = &self.handler.meter.in_flight;
+        in_flight.add(1);
+        let permit = InFlight(self.clone());
         let limit = self.limits.in_flight;
-        if permit.0.in_flight.get() > limit {
+        if in_flight.get() > limit {
             return Err(Fault::new(FaultKind::InFlight, format!("{limit} requests are in flight")));
         }
         Ok(permit)
@@ -105,12 +105,12 @@ impl Generation {
 }
 
 /// The right of one request to be in flight, from its head to the end of its
-/// response.
+/// response. It keeps its generation, so that a drain knows of it.
 #[derive(Debug)]
-pub struct InFlight(Arc<HandlerMeter>);
+pub struct InFlight(Arc<Generation>);
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.in_flight.sub(1);
+        self.0.handler.meter.in_flight.sub(1);
     }
 }

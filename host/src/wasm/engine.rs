@@ -8,7 +8,7 @@
 
 use crate::limits::ServerLimits;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 use wasmtime::{
     Config, Enabled, Engine, EngineWeak, InstanceAllocationStrategy, PoolingAllocationConfig,
@@ -41,9 +41,13 @@ struct Inner {
     ticks: Arc<Ticks>,
 }
 
-/// Counts interruptions, as a clock that costs a load to read.
-#[derive(Debug, Default)]
-pub(crate) struct Ticks(AtomicU64);
+/// Counts interruptions, as a clock that costs a load to read. It goes on for as
+/// long as a store is left that could run: each holds it.
+#[derive(Default)]
+pub(crate) struct Ticks {
+    count: AtomicU64,
+    engines: Mutex<Vec<EngineWeak>>,
+}
 
 /// Which engine a component needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,15 +60,15 @@ pub(crate) enum Concurrency {
 
 impl Engines {
     pub(crate) fn new(limits: &ServerLimits) -> std::io::Result<Self> {
-        let engines = Engines(Arc::new(Inner {
+        let ticks = Arc::<Ticks>::default();
+        let weak = Arc::downgrade(&ticks);
+        std::thread::Builder::new().name("squall-ticks".into()).spawn(move || tick(&weak))?;
+        Ok(Engines(Arc::new(Inner {
             plain: OnceLock::new(),
             concurrent: OnceLock::new(),
             limits: limits.clone(),
-            ticks: Arc::default(),
-        }));
-        let weak = Arc::downgrade(&engines.0);
-        std::thread::Builder::new().name("squall-ticks".into()).spawn(move || tick(&weak))?;
-        Ok(engines)
+            ticks,
+        })))
     }
 
     /// The engine for components of this kind.
@@ -77,7 +81,9 @@ impl Engines {
             return Ok(engine.clone());
         }
         let engine = make_engine(concurrency, &self.0.limits)?;
-        Ok(slot.get_or_init(|| engine).clone())
+        let engine = slot.get_or_init(|| engine);
+        self.0.ticks.interrupt(engine);
+        Ok(engine.clone())
     }
 
     pub(crate) fn ticks(&self) -> Arc<Ticks> {
@@ -87,23 +93,41 @@ impl Engines {
 
 impl Ticks {
     pub(crate) fn now(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// From now on, guests of `engine` are interrupted.
+    fn interrupt(&self, engine: &Engine) {
+        let mut engines = self.engines.lock().unwrap_or_else(PoisonError::into_inner);
+        let known =
+            |weak: &EngineWeak| weak.upgrade().is_some_and(|known| Engine::same(&known, engine));
+        if !engines.iter().any(known) {
+            engines.push(engine.weak());
+        }
+    }
+
+    fn tick(&self) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        let engines = self.engines.lock().unwrap_or_else(PoisonError::into_inner);
+        for engine in engines.iter().filter_map(EngineWeak::upgrade) {
+            engine.increment_epoch();
+        }
     }
 }
 
-/// Runs on a thread of its own for as long as the engines live: a guest that
-/// never gives way may hold every thread of the runtime.
-fn tick(engines: &Weak<Inner>) {
+impl std::fmt::Debug for Ticks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Ticks").field(&self.now()).finish()
+    }
+}
+
+/// Runs on a thread of its own: a guest that never gives way may hold every thread
+/// of the runtime.
+fn tick(ticks: &Weak<Ticks>) {
     loop {
         std::thread::sleep(TICK);
-        let Some(inner) = engines.upgrade() else { return };
-        inner.ticks.0.fetch_add(1, Ordering::Relaxed);
-        let weak: [Option<EngineWeak>; 2] =
-            [&inner.plain, &inner.concurrent].map(|slot| slot.get().map(Engine::weak));
-        drop(inner);
-        for engine in weak.into_iter().flatten().filter_map(|weak| weak.upgrade()) {
-            engine.increment_epoch();
-        }
+        let Some(ticks) = ticks.upgrade() else { return };
+        ticks.tick();
     }
 }
 

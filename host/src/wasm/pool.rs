@@ -238,6 +238,9 @@ impl Pool {
 
     fn start(self: &Arc<Self>, state: &mut State, slot: Slot, job: Job) {
         let seat = Arc::new(Seat::default());
+        if state.retiring {
+            seat.retire();
+        }
         state.seats.push(seat.clone());
         state.give(&seat, job);
         self.meter.instances_started.add(1);
@@ -312,11 +315,11 @@ impl Instance {
             return Rest::Work;
         }
         state.come_to_rest(&self.seat);
+        if can_take && let Some(job) = self.pool.next_waiting(&mut state) {
+            state.give(&self.seat, job);
+            return Rest::Work;
+        }
         if can_take && !state.retiring && !self.seat.is_retiring() {
-            if let Some(job) = self.pool.next_waiting(&mut state) {
-                state.give(&self.seat, job);
-                return Rest::Work;
-            }
             let listed = state.available.iter().any(|(seat, _)| Arc::ptr_eq(seat, &self.seat));
             if !listed {
                 state.available.push((self.seat.clone(), Instant::now()));

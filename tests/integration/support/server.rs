@@ -286,7 +286,9 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if thread::panicking() {
-            eprintln!("stderr of the server: {:#?}", self.stderr.get());
+            let lines = self.stderr.get();
+            let last = &lines[lines.len().saturating_sub(30)..];
+            eprintln!("the last lines on stderr of the server: {last:#?}");
         }
     }
 }

@@ -57,10 +57,12 @@ impl Sockets {
             return;
         }
         let sockets = self.clone();
-        wasi.allow_ip_name_lookup(true).socket_addr_check(move |address, purpose| {
-            let allowed = sockets.allows(address, purpose);
-            Box::pin(std::future::ready(allowed))
-        });
+        wasi.allow_tcp(true).allow_ip_name_lookup(true).socket_addr_check(
+            move |address, purpose| {
+                let allowed = sockets.allows(address, purpose);
+                Box::pin(std::future::ready(allowed))
+            },
+        );
     }
 
     fn allows(&self, address: SocketAddr, purpose: SocketAddrUse) -> bool {
