@@ -148,6 +148,9 @@ fn artifact_of(line: &str, manifest: &Path) -> Option<PathBuf> {
 }
 
 fn put(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
     let temporary = path.with_extension(format!("wasm.{}.tmp", std::process::id()));
     fs::write(&temporary, bytes)?;
     fs::rename(&temporary, path).inspect_err(|_| {

@@ -1,7 +1,7 @@
 //! Rows C: what a client can do wrong.
 
 use crate::support::client::{self, Wire};
-use crate::support::guests::guest;
+use squall_test_guests::guest;
 use crate::support::h2;
 use crate::support::server::{Server, Site};
 use crate::support::{SOON, eventually};

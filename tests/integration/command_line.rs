@@ -1,6 +1,6 @@
 //! The commands, and the words of what they refuse.
 
-use crate::support::guests::{guest, root};
+use squall_test_guests::{guest, root};
 use crate::support::server::{Site, squall};
 use std::fs;
 use std::path::Path;

@@ -1,6 +1,6 @@
 //! What a handler may reach: nothing but its grants.
 
-use crate::support::guests::guest;
+use squall_test_guests::guest;
 use crate::support::server::{Server, Site};
 use crate::support::upstream::Upstream;
 use crate::support::{SOON, eventually};

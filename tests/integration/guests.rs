@@ -2,7 +2,8 @@
 
 use crate::support::aftermath::{Aftermath, site_with_canary};
 use crate::support::client::{self, Wire};
-use crate::support::guests::{guest, wat02};
+use crate::support::wat::wat02;
+use squall_test_guests::guest;
 use crate::support::server::{Server, Site};
 use crate::support::{SOON, eventually};
 use std::time::{Duration, Instant};

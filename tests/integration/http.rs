@@ -1,7 +1,7 @@
 //! What is served: routes, hosts, captures, both protocols, both worlds.
 
 use crate::support::client::{self, Wire};
-use crate::support::guests::guest;
+use squall_test_guests::guest;
 use crate::support::h2::{self, H2};
 use crate::support::server::{Server, Site};
 use crate::support::{SOON, eventually};

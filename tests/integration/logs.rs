@@ -2,7 +2,7 @@
 
 use crate::support::aftermath::site_with_canary;
 use crate::support::client;
-use crate::support::guests::guest;
+use squall_test_guests::guest;
 use crate::support::server::{Server, Site};
 use crate::support::{SOON, eventually};
 

@@ -2,7 +2,8 @@
 //! happens, requests go on and none of them fails.
 
 use crate::support::client::{self, Wire};
-use crate::support::guests::{guest, marker, version, wat02};
+use crate::support::wat::wat02;
+use squall_test_guests::{guest, marker, version};
 use crate::support::server::{Server, Site};
 use crate::support::{SOON, eventually};
 use std::fs;

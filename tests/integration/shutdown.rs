@@ -1,7 +1,7 @@
 //! Starting and stopping: signals, drains, exit codes, descriptors, broken pipes.
 
 use crate::support::client::{self, Wire};
-use crate::support::guests::{guest, version};
+use squall_test_guests::{guest, version};
 use crate::support::server::{Server, Site};
 use crate::support::{SOON, eventually};
 use rustix::process::Signal;

@@ -1,7 +1,7 @@
 //! The rules of the house that a test can keep (ARCHITECTURE.md, "What must stay
 //! true").
 
-use crate::support::guests::root;
+use squall_test_guests::root;
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -3,7 +3,7 @@
 //! given back.
 
 use super::client;
-use super::guests::guest;
+use squall_test_guests::guest;
 use super::server::{Server, Site};
 use super::{SOON, eventually, eventually_eq};
 use std::collections::BTreeMap;

@@ -3,10 +3,10 @@
 
 pub(crate) mod aftermath;
 pub(crate) mod client;
-pub(crate) mod guests;
 pub(crate) mod h2;
 pub(crate) mod server;
 pub(crate) mod upstream;
+pub(crate) mod wat;
 
 use std::time::{Duration, Instant};
 

@@ -1,7 +1,7 @@
 //! A `squall` of its own for each test.
 
 use super::client::{self, Reply};
-use super::{SOON, eventually, guests};
+use super::{SOON, eventually};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -85,7 +85,7 @@ impl Site {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().to_owned();
         // Shared by all tests: a guest is compiled once.
-        let cache = Cache::Folder(guests::scratch().join("cache"));
+        let cache = Cache::Folder(squall_test_guests::scratch().join("cache"));
         Site { folder, path, env: Vec::new(), cache }
     }
 
@@ -158,7 +158,7 @@ impl Site {
 impl Server {
     pub(crate) fn spawn(site: Site, mut command: Command) -> Self {
         // Compiling guests must not count against the start.
-        guests::guest("hello02");
+        squall_test_guests::guest("hello02");
         let mut child = command.spawn().unwrap();
         let stderr = Lines::follow(child.stderr.take().unwrap());
         let stdout = Lines::follow(child.stdout.take().unwrap());

@@ -1,0 +1,69 @@
+//! The components that tests and benchmarks serve, compiled when first needed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// A guest of `tests/fixtures`, compiled.
+pub fn guest(name: &str) -> Vec<u8> {
+    let path = guest_path(name);
+    fs::read(&path).unwrap_or_else(|e| panic!("guest `{name}`: `{}`: {e}", path.display()))
+}
+
+/// Its file.
+pub fn guest_path(name: &str) -> PathBuf {
+    folder().join(format!("{name}.wasm"))
+}
+
+/// `version02` or `version03` with another version in it, which makes another
+/// component of it.
+pub fn version(name: &str, version: u32) -> Vec<u8> {
+    const MARKER: &[u8] = b"@v0000000@";
+    let mut bytes = guest(name);
+    let places: Vec<usize> = bytes
+        .windows(MARKER.len())
+        .enumerate()
+        .filter(|(_, w)| *w == MARKER)
+        .map(|(i, _)| i)
+        .collect();
+    assert_eq!(places.len(), 1, "the marker must be there once");
+    bytes[places[0]..places[0] + MARKER.len()].copy_from_slice(marker(version).as_bytes());
+    bytes
+}
+
+/// What a guest of this version says at the start and at the end of its answer.
+pub fn marker(version: u32) -> String {
+    format!("@v{version:07}@")
+}
+
+/// The bytes of an answer of `version02` and `version03`.
+pub const VERSION_ANSWER: usize = 3020;
+
+/// The repository.
+pub fn root() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);
+    root.expect("this crate is two folders below the repository").to_owned()
+}
+
+/// Where everything that tests compile goes, to be found by the next run.
+pub fn scratch() -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    target.unwrap_or_else(|| root().join("target")).join("guests")
+}
+
+fn folder() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        let fixtures = root().join("tests/fixtures");
+        squall::build::add_target(&fixtures, &mut |_| ()).expect("the target for WebAssembly");
+        let built = Command::new("cargo")
+            .args(["build", "--quiet", "--release", "--examples"])
+            .args(["--target", squall::build::TARGET])
+            .current_dir(fixtures)
+            .env("CARGO_TARGET_DIR", scratch())
+            .status();
+        assert!(built.is_ok_and(|status| status.success()), "the fixtures do not compile");
+        scratch().join(squall::build::TARGET).join("release/examples")
+    })
+}
