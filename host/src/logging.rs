@@ -16,6 +16,10 @@ use tracing_subscriber::util::SubscriberInitExt;
 /// `tracing_subscriber::EnvFilter`: `warn`, `info,squall::guest=off`, ...
 pub const FILTER_VARIABLE: &str = "SQUALL_LOG";
 
+/// What is logged unless told otherwise. The libraries that read what clients send
+/// would let a client write into the log as often as it likes.
+const DEFAULT_FILTER: &str = "info,h2=error,hyper=error,hyper_util=error";
+
 /// The form of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
@@ -98,7 +102,7 @@ pub fn init(format: LogFormat, queue: usize) -> anyhow::Result<LogGuard> {
     let filter = match std::env::var(FILTER_VARIABLE) {
         Ok(text) => EnvFilter::try_new(&text)
             .map_err(|e| anyhow::anyhow!("`{FILTER_VARIABLE}={text}` is not a log filter: {e}"))?,
-        Err(_) => EnvFilter::new("info"),
+        Err(_) => EnvFilter::new(DEFAULT_FILTER),
     };
     let registry = tracing_subscriber::registry().with(filter);
     match format {

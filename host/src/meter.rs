@@ -162,6 +162,8 @@ pub struct ServerMeter {
     pub other: Arc<HandlerMeter>,
     pub connections: Gauge,
     pub accepted: Counter,
+    /// Times that nobody could be accepted, because there was no room for one more.
+    pub accept_waits: Counter,
     /// Errors of `accept`, by kind.
     pub accept_errors: Tally,
     /// Connections that were ended by us, by reason.

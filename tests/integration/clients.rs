@@ -1,10 +1,10 @@
 //! Rows C: what a client can do wrong.
 
 use crate::support::client::{self, Wire};
-use squall_test_guests::guest;
 use crate::support::h2;
 use crate::support::server::{Server, Site};
 use crate::support::{SOON, eventually};
+use squall_test_guests::guest;
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 

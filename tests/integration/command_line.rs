@@ -1,7 +1,7 @@
 //! The commands, and the words of what they refuse.
 
-use squall_test_guests::{guest, root};
 use crate::support::server::{Site, squall};
+use squall_test_guests::{guest, root};
 use std::fs;
 use std::path::Path;
 

@@ -1,9 +1,9 @@
 //! What a handler may reach: nothing but its grants.
 
-use squall_test_guests::guest;
 use crate::support::server::{Server, Site};
 use crate::support::upstream::Upstream;
 use crate::support::{SOON, eventually};
+use squall_test_guests::guest;
 use std::time::Duration;
 
 fn serve(world: &str, handler: &str) -> Server {

@@ -2,10 +2,10 @@
 
 use crate::support::aftermath::{Aftermath, site_with_canary};
 use crate::support::client::{self, Wire};
-use crate::support::wat::wat02;
-use squall_test_guests::guest;
 use crate::support::server::{Server, Site};
+use crate::support::wat::wat02;
 use crate::support::{SOON, eventually};
+use squall_test_guests::guest;
 use std::time::{Duration, Instant};
 
 /// Runs a body against the fault guests of both worlds.
@@ -97,6 +97,41 @@ fn g3_waiting_is_not_computing() {
 }
 
 #[test]
+fn g3_time_that_others_take_is_not_computing() {
+    let site = site_with_canary(&guest("faults03"), "[handlers.app.limits]\ncpu = \"300ms\"");
+    let server = site.start_under(&["taskset", "-c", "0"]);
+    // So much work that it takes a third of the limit on a core of its own.
+    let mut steps = 1_000_000_u64;
+    while steps < 1_u64 << 40 {
+        let began = Instant::now();
+        assert_eq!(server.get(&format!("/work?{steps}")).status, 200);
+        if began.elapsed() > Duration::from_millis(100) {
+            break;
+        }
+        steps *= 2;
+    }
+    // They end by themselves, whatever becomes of this test.
+    let mut burners: Vec<std::process::Child> = (0..7)
+        .map(|_| {
+            let mut command = std::process::Command::new("timeout");
+            command.args(["20", "taskset", "-c", "0", "sh", "-c", "while :; do :; done"]);
+            command.spawn().unwrap()
+        })
+        .collect();
+    let began = Instant::now();
+    let reply = server.get(&format!("/work?{steps}"));
+    let took = began.elapsed();
+    for burner in &mut burners {
+        // `timeout` passes it on.
+        let pid = rustix::process::Pid::from_child(burner);
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        let _ = burner.wait();
+    }
+    assert_eq!(reply.status, 200, "after {took:?}: {}", reply.text());
+    println!("on an eighth of a core it took {took:?}");
+}
+
+#[test]
 fn g4_a_start_function_that_never_ends_is_ended() {
     // At load: refused.
     let spin = wat02("(func $spin (loop br 0)) (start $spin)", "unreachable");
@@ -156,7 +191,7 @@ fn g6_a_shared_instance_loses_only_what_was_abandoned() {
     let server = site_with_canary(&guest("faults03"), &app).start();
     let address = server.address;
     let neighbour = std::thread::spawn(move || client::get(address, "/sleep-ms?1500"));
-    std::thread::sleep(Duration::from_millis(200));
+    server.await_in_flight(1);
     let mut wire = Wire::open(address);
     wire.request(&format!("GET /fetch?{} HTTP/1.1\nHost: test\n\n", upstream.url()));
     eventually(SOON, "the outbound call", || upstream.connections() == 1);
@@ -175,6 +210,7 @@ fn g6_a_response_that_the_guest_only_holds_is_closed_too() {
     let server = site_with_canary(&guest("faults03"), &app).start();
     let address = server.address;
     let neighbour = std::thread::spawn(move || client::get(address, "/sleep-ms?1500"));
+    server.await_in_flight(1);
     let mut wire = Wire::open(address);
     wire.request(&format!("GET /fetch-hold?{} HTTP/1.1\nHost: test\n\n", upstream.url()));
     eventually(SOON, "the outbound call", || upstream.connections() == 1);
@@ -190,9 +226,11 @@ fn g6_the_timer_of_an_abandoned_request_ends_and_its_next_one_takes_its_time() {
     let server = one_thread("faults03", "");
     let address = server.address;
     let neighbour = std::thread::spawn(move || client::get(address, "/sleep-ms?2500"));
+    server.await_in_flight(1);
     let mut wire = Wire::open(address);
     wire.request("GET /sleep-twice?1200 HTTP/1.1\nHost: test\n\n");
-    std::thread::sleep(Duration::from_millis(200));
+    server.await_in_flight(2);
+    std::thread::sleep(Duration::from_millis(100));
     drop(wire);
     let left = Instant::now();
     server.await_log("after the first wait");
@@ -476,9 +514,9 @@ fn a_trap_takes_the_requests_of_its_instance_and_says_so() {
     let after = Aftermath::begin(&server);
     let address = server.address;
     let waits: Vec<_> = (0..3)
-        .map(|_| std::thread::spawn(move || client::get(address, "/sleep-ms?2000").status))
+        .map(|_| std::thread::spawn(move || client::get(address, "/sleep-ms?20000").status))
         .collect();
-    std::thread::sleep(Duration::from_millis(300));
+    server.await_in_flight(3);
     assert_eq!(server.get("/trap").status, 502);
     for wait in waits {
         assert_eq!(wait.join().unwrap(), 502);
@@ -535,7 +573,7 @@ fn a_request_that_waits_too_long_for_an_instance_is_told() {
         site_with_canary(&guest("faults02"), &format!("[handlers.app.limits]\n{limits}")).start();
     let address = server.address;
     let first = std::thread::spawn(move || client::get(address, "/sleep-ms?1500").status);
-    std::thread::sleep(Duration::from_millis(200));
+    server.await_in_flight(1);
     let reply = server.get("/");
     assert_eq!(reply.status, 503);
     assert_eq!(reply.header("retry-after"), Some("1"));
@@ -576,7 +614,7 @@ fn a_blocked_guest_does_not_block_the_server() {
     let server = one_thread("faults03", "");
     let address = server.address;
     let blocked = std::thread::spawn(move || client::get(address, "/block?1000").text());
-    std::thread::sleep(Duration::from_millis(200));
+    server.await_in_flight(1);
     let began = Instant::now();
     assert_eq!(server.get("/").status, 200);
     assert!(began.elapsed() < Duration::from_millis(700), "waited {:?}", began.elapsed());

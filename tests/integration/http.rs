@@ -1,10 +1,10 @@
 //! What is served: routes, hosts, captures, both protocols, both worlds.
 
 use crate::support::client::{self, Wire};
-use squall_test_guests::guest;
 use crate::support::h2::{self, H2};
 use crate::support::server::{Server, Site};
 use crate::support::{SOON, eventually};
+use squall_test_guests::guest;
 use std::time::Duration;
 
 #[test]

@@ -2,9 +2,9 @@
 
 use crate::support::aftermath::site_with_canary;
 use crate::support::client;
-use squall_test_guests::guest;
 use crate::support::server::{Server, Site};
 use crate::support::{SOON, eventually};
+use squall_test_guests::guest;
 
 fn guest_lines(server: &Server) -> Vec<serde_json::Value> {
     server.log().into_iter().filter(|line| line["target"] == "squall::guest").collect()

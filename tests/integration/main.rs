@@ -10,6 +10,8 @@ mod command_line;
 mod grants;
 mod guests;
 mod http;
+mod languages;
+mod limits;
 mod logs;
 mod reload;
 mod shutdown;

@@ -2,10 +2,10 @@
 //! happens, requests go on and none of them fails.
 
 use crate::support::client::{self, Wire};
-use crate::support::wat::wat02;
-use squall_test_guests::{guest, marker, version};
 use crate::support::server::{Server, Site};
+use crate::support::wat::wat02;
 use crate::support::{SOON, eventually};
+use squall_test_guests::{guest, marker, version};
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -439,7 +439,7 @@ fn o16_what_runs_stays_on_its_generation_until_the_drain_deadline() {
         let address = server.address;
         let quick = std::thread::spawn(move || client::get(address, "/slow/800"));
         let slow = std::thread::spawn(move || client::get(address, "/slow/60000"));
-        std::thread::sleep(Duration::from_millis(300));
+        server.await_in_flight(2);
         server.site.replace("app.wasm", version(world, 2));
         await_version(&server, 2);
         let status = server.status();

@@ -1,10 +1,10 @@
 //! Starting and stopping: signals, drains, exit codes, descriptors, broken pipes.
 
 use crate::support::client::{self, Wire};
-use squall_test_guests::{guest, version};
 use crate::support::server::{Server, Site};
 use crate::support::{SOON, eventually};
 use rustix::process::Signal;
+use squall_test_guests::{guest, version};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
@@ -30,7 +30,7 @@ fn o25_a_drain_finishes_what_has_begun() {
         let mut idle = Wire::open(address);
         idle.request("GET / HTTP/1.1\nHost: test\n\n");
         assert_eq!(idle.reply().status, 200);
-        std::thread::sleep(Duration::from_millis(200));
+        server.await_in_flight(2);
         server.signal(signal);
         eventually(SOON, "refusing new connections", || TcpStream::connect(address).is_err());
         assert!(idle.closes_within(Duration::from_secs(5)), "idle connections close at once");
@@ -55,7 +55,7 @@ fn o25_the_drain_has_a_deadline() {
             wire
         })
         .collect();
-    std::thread::sleep(Duration::from_millis(300));
+    server.await_in_flight(3);
     assert_eq!(client::get(server.admin, "/readyz").status, 200);
     let began = Instant::now();
     server.signal(Signal::TERM);
@@ -73,9 +73,9 @@ fn o26_a_second_signal_stops_now() {
     let mut server = serve("drain = \"1h\"");
     let mut wire = Wire::open(server.address);
     wire.request("GET /forever HTTP/1.1\nHost: test\n\n");
-    std::thread::sleep(Duration::from_millis(200));
+    server.await_in_flight(1);
     server.signal(Signal::TERM);
-    std::thread::sleep(Duration::from_millis(300));
+    server.await_log("draining");
     assert!(server.try_wait().is_none(), "it drains");
     server.signal(Signal::TERM);
     assert_eq!(server.wait().code(), Some(1));
@@ -165,12 +165,7 @@ fn o27_a_restart_can_use_the_port_at_once() {
 #[test]
 fn o21_without_descriptors_it_pauses_and_recovers() {
     let site = Site::component(&guest("hello03"));
-    let inner = site.command();
-    let mut command = std::process::Command::new("prlimit");
-    command.args(["--nofile=64:64", "--"]).arg(inner.get_program()).args(inner.get_args());
-    command.args(["--admin", "127.0.0.1:0", "--log", "json", "--access-log", "json"]);
-    command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
-    let server = Server::spawn(site, command);
+    let server = site.start_under(&["prlimit", "--nofile=64:64", "--"]);
     let mut held: Vec<Wire> = Vec::new();
     for _ in 0..80 {
         let mut wire = Wire::open(server.address);

@@ -23,7 +23,10 @@ pub(super) fn config(raw: raw::Raw, base: &Path) -> Checked<Config> {
     let server = raw.server;
     let limits = ServerLimits::default().with(&server.limits);
     let handler_limits = HandlerLimits::default().with(&raw.limits);
-    check_limits(&limits, &handler_limits).map_err(|p| p.below("limits"))?;
+    // A default that no handler uses is no reason to refuse a low ceiling.
+    let memory = raw.limits.memory.unwrap_or(handler_limits.memory.min(limits.memory_ceiling));
+    let written = HandlerLimits { memory, ..handler_limits.clone() };
+    check_limits(&limits, &written).map_err(|p| p.below("limits"))?;
     let mut handlers = BTreeMap::new();
     for (name, handler) in raw.handlers {
         let checked = self::handler(&name, handler, base, &limits, &handler_limits);

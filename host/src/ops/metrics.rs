@@ -124,6 +124,12 @@ fn encode_server(encoder: &mut DescriptorEncoder, admin: &Admin) -> Result<(), E
     plain(encoder, "connections_accepted", "Connections accepted", meter.accepted.get())?;
     plain(
         encoder,
+        "accept_waits",
+        "Times that `connections` was reached and clients had to wait",
+        meter.accept_waits.get(),
+    )?;
+    plain(
+        encoder,
         "log_dropped",
         "Lines of the log that nobody took in time",
         admin.log_dropped.dropped_lines() as u64,

@@ -105,6 +105,11 @@ impl ConnectionClock {
         state.served - 1
     }
 
+    /// Requests so far.
+    pub(super) fn served(&self) -> u64 {
+        self.lock().served
+    }
+
     /// A response is complete, or given up.
     pub(super) fn end_request(&self) {
         let mut state = self.lock();

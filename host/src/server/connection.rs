@@ -158,20 +158,31 @@ async fn drive(
     let mut connection = pin!(connection);
     let mut timer = pin!(sleep_until(Instant::now() + limits.head_time));
     let mut later = stage.clone();
+    // Cheaper to ask than to poll what waits for it, which has to happen once.
+    let news = stage.clone();
+    let mut watching = false;
+    let mut spent = false;
     let mut drain = pin!(reached(stage, Stage::Draining));
     let mut cut: Option<Pin<Box<dyn Future<Output = ()> + Send + '_>>> = None;
     let mut later = Some(&mut later);
     poll_fn(|cx| {
-        if cut.is_none() && drain.as_mut().poll(cx).is_ready() {
+        let look = !std::mem::replace(&mut watching, true) || news.has_changed().unwrap_or(true);
+        if look && cut.is_none() && drain.as_mut().poll(cx).is_ready() {
             connection.as_mut().shut_down_gracefully();
             cut = later.take().map(|later| Box::pin(reached(later, Stage::Cut)) as _);
         }
         if cut.as_mut().is_some_and(|cut| cut.as_mut().poll(cx).is_ready()) {
             return Poll::Ready(Some(CUT));
         }
-        // An error is the client's doing or the network's: there is nobody to tell.
-        if connection.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(None);
+        if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
+            return Poll::Ready(match ended {
+                Err(error) => refused(&error),
+                Ok(()) => spent.then_some("connection_requests"),
+            });
+        }
+        if !spent && clock.served() >= limits.connection_requests {
+            spent = true;
+            connection.as_mut().shut_down_gracefully();
         }
         match poll_deadline(clock, limits, timer.as_mut(), cx) {
             Some(reason) => Poll::Ready(Some(reason.label())),
@@ -179,6 +190,15 @@ async fn drive(
         }
     })
     .await
+}
+
+/// Why hyper has refused a request by itself: then no service was called, and the
+/// client has its 4xx. Other errors are the network's, and there is nobody to tell.
+fn refused(error: &hyper::Error) -> Option<&'static str> {
+    if error.is_parse_too_large() {
+        return Some("head_too_large");
+    }
+    error.is_parse().then_some("bad_head")
 }
 
 async fn reached(stage: &mut watch::Receiver<Stage>, wanted: Stage) {

@@ -3,6 +3,7 @@
 use super::connection::{self, CUT};
 use super::{Server, Stage};
 use crate::limits::ServerLimits;
+use crate::meter::ServerMeter;
 use anyhow::{Context, Result};
 use std::collections::HashMap;
 use std::io;
@@ -65,7 +66,7 @@ struct Inner {
 pub(super) struct ConnectionPermit {
     _all: OwnedSemaphorePermit,
     counted: Option<(Arc<Inner>, IpAddr)>,
-    server: Arc<Server>,
+    meter: Arc<ServerMeter>,
 }
 
 impl Connections {
@@ -78,12 +79,22 @@ impl Connections {
         }))
     }
 
+    /// Room for one more. When there is none, clients wait in the backlog.
+    async fn room(&self, meter: &ServerMeter) -> Option<OwnedSemaphorePermit> {
+        if let Ok(permit) = self.0.all.clone().try_acquire_owned() {
+            return Some(permit);
+        }
+        meter.accept_waits.add(1);
+        // The semaphore is never closed.
+        self.0.all.clone().acquire_owned().await.ok()
+    }
+
     /// Counts a connection from `peer`; `None` if it has its share already.
     fn admit(
         &self,
         all: OwnedSemaphorePermit,
         peer: IpAddr,
-        server: &Arc<Server>,
+        meter: &Arc<ServerMeter>,
     ) -> Option<ConnectionPermit> {
         let peer = peer.to_canonical();
         // Behind loopback is a proxy, or the operator.
@@ -96,18 +107,18 @@ impl Connections {
             }
             *open += 1;
         }
-        server.meter.connections.add(1);
+        meter.connections.add(1);
         Some(ConnectionPermit {
             _all: all,
             counted: counted.then(|| (self.0.clone(), peer)),
-            server: server.clone(),
+            meter: meter.clone(),
         })
     }
 }
 
 impl Drop for ConnectionPermit {
     fn drop(&mut self) {
-        self.server.meter.connections.sub(1);
+        self.meter.connections.sub(1);
         let Some((connections, peer)) = &self.counted else { return };
         let mut addresses = connections.addresses.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(open) = addresses.get_mut(peer) {
@@ -135,16 +146,15 @@ pub async fn serve(
     let all = connections.0.all.clone();
     let everyone = u32::try_from(server.limits.connections).unwrap_or(u32::MAX);
     let mut stage = stage;
-    tokio::select! {
-        _ = all.acquire_many(everyone) => return 0,
-        _ = stage.wait_for(|stage| *stage == Stage::Cut) => {}
-    }
-    // They end at their next turn; a second is an age for that.
-    let ended = tokio::time::timeout(Duration::from_secs(1), all.acquire_many(everyone)).await;
-    let left = match ended {
-        Ok(_) => 0,
-        Err(_) => server.limits.connections.saturating_sub(all.available_permits() as u64),
+    let is_cut = tokio::select! {
+        _ = all.acquire_many(everyone) => false,
+        _ = stage.wait_for(|stage| *stage == Stage::Cut) => true,
     };
+    if is_cut {
+        // They end at their next turn; a second is an age for that.
+        let _ = tokio::time::timeout(Duration::from_secs(1), all.acquire_many(everyone)).await;
+    }
+    let left = server.limits.connections.saturating_sub(all.available_permits() as u64);
     server.meter.closed.get().get(CUT).copied().unwrap_or(0) + left
 }
 
@@ -157,11 +167,10 @@ async fn accept_all(
     let mut draining = stage.clone();
     let accepting = async {
         loop {
-            // When there is no room, clients wait in the backlog.
-            let Ok(all) = connections.0.all.clone().acquire_owned().await else { return };
+            let Some(all) = connections.room(&server.meter).await else { return };
             let (stream, peer) = accept(&listener, &server).await;
             server.meter.accepted.add(1);
-            match connections.admit(all, peer.ip(), &server) {
+            match connections.admit(all, peer.ip(), &server.meter) {
                 Some(permit) => {
                     tokio::spawn(connection::serve(
                         stream,
@@ -216,5 +225,37 @@ fn error_label(error: &io::Error) -> &'static str {
         Some(Errno::NOBUFS | Errno::NOMEM) => "ENOMEM",
         Some(Errno::CONNABORTED) => "ECONNABORTED",
         _ => "other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Row C25: one address takes its share, and only loopback, which stands for a
+    /// proxy or the operator, takes more.
+    #[tokio::test]
+    async fn an_address_has_its_share() {
+        let limits =
+            ServerLimits { connections: 100, connections_per_address: 2, ..Default::default() };
+        let connections = Connections::new(&limits);
+        let meter = Arc::<ServerMeter>::default();
+        let admit = async |address: &str| {
+            let all = connections.room(&meter).await.unwrap();
+            connections.admit(all, address.parse().unwrap(), &meter)
+        };
+        let held = (admit("192.0.2.1").await, admit("::ffff:192.0.2.1").await);
+        assert!(held.0.is_some() && held.1.is_some(), "two spellings of one address");
+        assert!(admit("192.0.2.1").await.is_none());
+        assert!(admit("192.0.2.2").await.is_some(), "another one has a share of its own");
+        drop(held.0);
+        let again = admit("192.0.2.1").await;
+        assert!(again.is_some());
+        let local: Vec<_> = futures::future::join_all((0..9).map(|_| admit("127.0.0.1"))).await;
+        assert!(local.iter().all(Option::is_some));
+        assert_eq!(meter.connections.get(), 11);
+        drop((held.1, again, local));
+        assert_eq!(meter.connections.get(), 0);
+        assert_eq!(connections.0.all.available_permits(), 100);
     }
 }

@@ -94,7 +94,8 @@ pub(super) fn outgoing(
 ) -> Response<Outgoing> {
     let (mut head, mut body) = response.into_parts();
     exchange.responded(head.status);
-    if bounds.is_some() {
+    // Looking through a few fields is quicker than asking for each of these.
+    if bounds.is_some() && head.headers.keys().any(|name| HOP_BY_HOP.contains(name)) {
         for name in &HOP_BY_HOP {
             head.headers.remove(name);
         }

@@ -69,7 +69,7 @@ pub(super) fn normalise_head(
                 .map_err(|_| Fault::new(FaultKind::BadTarget, format!("path `{whole}`")))?
         }
     };
-    let host = authority.host().to_ascii_lowercase();
+    let host = split_port(authority.as_str()).0.to_ascii_lowercase();
     let mut uri = http::uri::Parts::default();
     uri.scheme = Some(head.uri.scheme().cloned().unwrap_or(Scheme::HTTP));
     uri.authority = Some(authority);
@@ -119,12 +119,27 @@ fn parse_authority(value: &HeaderValue) -> Result<Authority, ()> {
         return Err(());
     }
     let authority = Authority::try_from(bytes).map_err(|_| ())?;
-    let port_is_sound = match authority.as_str().strip_prefix(authority.host()) {
-        Some("") => true,
-        Some(rest) => authority.port_u16().is_some() && rest.len() > 1,
-        None => false,
+    let (host, port) = split_port(authority.as_str());
+    let port_is_sound = port
+        .is_none_or(|port| port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok());
+    let brackets_are_sound = host.starts_with('[') == host.ends_with(']');
+    if host.is_empty() || !port_is_sound || !brackets_are_sound {
+        return Err(());
+    }
+    Ok(authority)
+}
+
+/// The host, with the brackets of an IPv6 address, and what follows its colon.
+fn split_port(authority: &str) -> (&str, Option<&str>) {
+    let bytes = authority.as_bytes();
+    let position = |wanted: u8, from: usize| {
+        bytes[from..].iter().position(|&b| b == wanted).map(|at| from + at)
     };
-    if authority.host().is_empty() || !port_is_sound { Err(()) } else { Ok(authority) }
+    let from = if bytes.first() == Some(&b'[') { position(b']', 0).unwrap_or(0) } else { 0 };
+    match position(b':', from) {
+        None => (authority, None),
+        Some(colon) => (&authority[..colon], Some(&authority[colon + 1..])),
+    }
 }
 
 fn same_host(a: &Authority, b: &Authority) -> bool {

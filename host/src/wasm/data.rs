@@ -12,6 +12,7 @@ use crate::limits::HandlerLimits;
 use crate::meter::HandlerMeter;
 use crate::policy::TcpGrants;
 use crate::upstream::Upstream;
+use std::cell::Cell;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -119,17 +120,22 @@ impl Blueprint {
             let now = ticks.now();
             let since = store.data().seat.slice_began().max(charged_until);
             charged_until = now;
-            let spent = TICK * u32::try_from(now.saturating_sub(since)).unwrap_or(u32::MAX);
-            if spent.is_zero() {
+            let passed = TICK * u32::try_from(now.saturating_sub(since)).unwrap_or(u32::MAX);
+            if passed.is_zero() {
                 // The deadline passed while the guest was waiting.
                 return Ok(UpdateDeadline::Continue(1));
             }
+            // On a machine that is busy with other things time passes without
+            // anything being computed.
+            let spent = passed.min(thread_time_since_last_asked());
             let call = current_call(&mut store, concurrency);
-            let used = match &call {
-                Some(call) => store.data().seat.charge(call, spent),
+            let (used, limit) = match &call {
+                Some(call) => (store.data().seat.charge(call, spent), limit),
                 None => {
                     unowned += spent;
-                    unowned
+                    // As much again as its requests may take.
+                    let requests = store.data().seat.taken().max(1);
+                    (unowned, limit.saturating_mul(u32::try_from(requests).unwrap_or(u32::MAX)))
                 }
             };
             if used > limit {
@@ -140,6 +146,17 @@ impl Blueprint {
             Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
         }
     }
+}
+
+/// What this thread has computed since it was last asked, or since it began.
+fn thread_time_since_last_asked() -> Duration {
+    thread_local! {
+        static LAST: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+    }
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
+    let now = Duration::new(seconds, u32::try_from(now.tv_nsec).unwrap_or(0));
+    now.saturating_sub(LAST.replace(now))
 }
 
 /// Resources that a call needs merely to be served: its request, response and

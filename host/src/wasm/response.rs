@@ -9,7 +9,6 @@ use futures_util::FutureExt;
 use http::Response;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt;
-use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -18,14 +17,13 @@ use wasmtime_wasi_http::{Error as WasiError, WasiBody};
 /// Hands the guest's response over to whoever waits for it.
 pub(super) fn deliver(call: &Arc<Call>, response: Response<WasiBody>) {
     let (head, mut body) = response.into_parts();
-    let mut early = VecDeque::new();
+    let mut early = Early::default();
     let ended = loop {
         match body.frame().now_or_never() {
             // Nothing was sent yet, so the client can be told in full.
             Some(Some(Err(error))) => return fail(call, &error),
             Some(Some(Ok(frame))) => {
-                early.push_back(frame);
-                if early.len() > EARLY_FRAMES {
+                if early.push(frame) == Room::None {
                     break false;
                 }
             }
@@ -45,17 +43,48 @@ pub(super) fn deliver(call: &Arc<Call>, response: Response<WasiBody>) {
     }
 }
 
-/// Frames that are taken before the head is sent: the only one of a small body,
-/// and room to see that it was.
-const EARLY_FRAMES: usize = 1;
+/// Frames that are taken before the head is sent: the only one of a small body, and
+/// one to see that it was not.
+#[derive(Default)]
+struct Early {
+    first: Option<Frame<Bytes>>,
+    second: Option<Frame<Bytes>>,
+}
+
+#[derive(PartialEq, Eq)]
+enum Room {
+    Left,
+    None,
+}
+
+impl Early {
+    fn push(&mut self, frame: Frame<Bytes>) -> Room {
+        if self.first.is_none() {
+            self.first = Some(frame);
+            return Room::Left;
+        }
+        self.second = Some(frame);
+        Room::None
+    }
+
+    fn pop(&mut self) -> Option<Frame<Bytes>> {
+        self.first.take().or_else(|| self.second.take())
+    }
+
+    /// The bytes of data in these frames.
+    fn len(&self) -> u64 {
+        let frames = [&self.first, &self.second].into_iter().flatten();
+        frames.filter_map(Frame::data_ref).map(|data| data.len() as u64).sum()
+    }
+}
 
 /// The whole body, if it is at hand and has neither several parts nor trailers.
-fn whole(ended: bool, early: &mut VecDeque<Frame<Bytes>>) -> Option<Body> {
-    let only_data = early.iter().all(Frame::is_data);
-    if !ended || early.len() > 1 || !only_data {
+fn whole(ended: bool, early: &mut Early) -> Option<Body> {
+    let only_data = early.first.as_ref().is_none_or(Frame::is_data);
+    if !ended || early.second.is_some() || !only_data {
         return None;
     }
-    let data = early.pop_front().and_then(|frame| frame.into_data().ok());
+    let data = early.pop().and_then(|frame| frame.into_data().ok());
     Some(data.map_or_else(Body::empty, Body::full))
 }
 
@@ -70,7 +99,7 @@ fn fail(call: &Call, error: &WasiError) {
 /// A response's body as its guest produces it. Dropped before its end, it abandons
 /// the call.
 struct GuestBody {
-    early: VecDeque<Frame<Bytes>>,
+    early: Early,
     inner: WasiBody,
     call: Arc<Call>,
     ended: bool,
@@ -88,7 +117,7 @@ impl HttpBody for GuestBody {
         if this.ended {
             return Poll::Ready(None);
         }
-        let next = match this.early.pop_front() {
+        let next = match this.early.pop() {
             Some(early) => Some(Ok(early)),
             None => std::task::ready!(Pin::new(&mut this.inner).poll_frame(cx)),
         };
@@ -117,8 +146,7 @@ impl HttpBody for GuestBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        let early: u64 =
-            self.early.iter().filter_map(|f| f.data_ref()).map(|d| d.len() as u64).sum();
+        let early = self.early.len();
         let rest = self.inner.size_hint();
         let mut hint = SizeHint::new();
         hint.set_lower(rest.lower() + early);

@@ -14,6 +14,8 @@ use super::seat::Seat;
 use super::slice::End;
 use super::trap;
 use crate::fault::{Fault, FaultKind};
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use wasmtime::{AsContextMut, Engine, Store};
 
@@ -35,16 +37,26 @@ pub(super) async fn try_instance(pool: &Pool) -> Result<(), Fault> {
     let (mut store, made) = match &pool.component.entry {
         Entry::Http02(pre) => {
             let mut store = store(pre.engine(), Concurrency::Single)?;
-            let made = pre.instantiate_async(&mut store).await.map(drop);
+            let made = timed(pre.instantiate_async(&mut store), pool, &seat).await.map(drop);
             (store, made)
         }
         Entry::Http03(pre) => {
             let mut store = store(pre.engine(), Concurrency::Many)?;
-            let made = pre.instantiate_async(&mut store).await.map(drop);
+            let made = timed(pre.instantiate_async(&mut store), pool, &seat).await.map(drop);
             (store, made)
         }
     };
     made.map_err(|error| trap::classify(&error, store.data_mut()))
+}
+
+/// Has the clock of guests count from when `work` is let run.
+async fn timed<T>(work: impl Future<Output = T>, pool: &Pool, seat: &Seat) -> T {
+    let mut work = pin!(work);
+    poll_fn(|cx| {
+        seat.begin_slice(pool.ticks.now());
+        work.as_mut().poll(cx)
+    })
+    .await
 }
 
 /// Says what became of the instance's calls. Only after this its store may be

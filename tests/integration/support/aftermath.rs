@@ -3,9 +3,9 @@
 //! given back.
 
 use super::client;
-use squall_test_guests::guest;
 use super::server::{Server, Site};
 use super::{SOON, eventually, eventually_eq};
+use squall_test_guests::guest;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -60,7 +60,7 @@ impl Aftermath {
         let (address, stopped) = (server.address, stop.clone());
         let canary = std::thread::spawn(move || {
             let mut calls = Vec::new();
-            while !stopped.load(Ordering::Relaxed) {
+            while calls.is_empty() || !stopped.load(Ordering::Relaxed) {
                 let began = Instant::now();
                 let reply = client::get(address, "/canary/");
                 let healthy = reply.status == 200 && reply.complete;
@@ -84,7 +84,6 @@ impl Aftermath {
         self.stop.store(true, Ordering::Relaxed);
         let calls = self.canary.join().unwrap();
         assert!(server.try_wait().is_none(), "the server ended");
-        assert!(!calls.is_empty(), "the neighbour was never called");
         for call in calls {
             let took = call.unwrap_or_else(|head| panic!("the neighbour failed: {head}"));
             assert!(took < CANARY_PATIENCE, "the neighbour waited {took:?}");

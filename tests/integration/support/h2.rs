@@ -12,6 +12,7 @@ pub(crate) const DATA: u8 = 0;
 pub(crate) const HEADERS: u8 = 1;
 pub(crate) const RST_STREAM: u8 = 3;
 pub(crate) const SETTINGS: u8 = 4;
+pub(crate) const GOAWAY: u8 = 7;
 pub(crate) const WINDOW_UPDATE: u8 = 8;
 
 pub(crate) const END_STREAM: u8 = 1;
@@ -53,11 +54,7 @@ impl H2 {
     }
 
     pub(crate) fn send(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
-        let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-        let mut frame = vec![length[1], length[2], length[3], kind, flags];
-        frame.extend(stream.to_be_bytes());
-        frame.extend(payload);
-        self.wire.send(frame);
+        self.wire.send(frame_of(kind, flags, stream, payload));
     }
 
     /// Sends a head; returns its stream.
@@ -83,6 +80,18 @@ impl H2 {
         stream
     }
 
+    /// Opens a stream and resets it in the same breath.
+    pub(crate) fn try_reset_at_once(&mut self) -> std::io::Result<()> {
+        let stream = self.next;
+        self.next += 2;
+        let fields =
+            [(":method", "GET"), (":scheme", "http"), (":path", "/"), (":authority", "test")];
+        let block: Vec<u8> = fields.iter().flat_map(|(name, value)| literal(name, value)).collect();
+        let mut both = frame_of(HEADERS, END_HEADERS | END_STREAM, stream, &block);
+        both.extend(frame_of(RST_STREAM, 0, stream, &8_u32.to_be_bytes()));
+        self.wire.try_send(both)
+    }
+
     /// The next frame; `None` if the connection was closed.
     pub(crate) fn frame(&mut self) -> Option<Frame> {
         let mut head = [0; 9];
@@ -93,7 +102,8 @@ impl H2 {
         let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]) & 0x7fff_ffff;
         let frame = Frame { kind: head[3], flags: head[4], stream, payload };
         if frame.kind == SETTINGS && frame.flags & ACK == 0 {
-            self.send(SETTINGS, ACK, 0, &[]);
+            // Whoever ends the connection need not take it.
+            let _ = self.wire.try_send(frame_of(SETTINGS, ACK, 0, &[]));
         }
         Some(frame)
     }
@@ -140,6 +150,14 @@ impl H2 {
         let stream = self.request("GET", path, &[], true);
         self.reply(stream)
     }
+}
+
+fn frame_of(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    let mut frame = vec![length[1], length[2], length[3], kind, flags];
+    frame.extend(stream.to_be_bytes());
+    frame.extend(payload);
+    frame
 }
 
 /// A field that is not indexed, with a literal name.

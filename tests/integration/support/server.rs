@@ -1,7 +1,7 @@
 //! A `squall` of its own for each test.
 
 use super::client::{self, Reply};
-use super::{SOON, eventually};
+use super::{SOON, eventually, eventually_eq};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -33,6 +33,9 @@ pub(crate) struct Server {
     stderr: Lines,
     stdout: Lines,
 }
+
+/// What the tests read of a server.
+const HARNESS: [&str; 6] = ["--admin", "127.0.0.1:0", "--log", "json", "--access-log", "json"];
 
 /// What a process has written so far.
 #[derive(Clone, Default)]
@@ -144,7 +147,17 @@ impl Site {
     /// Starts it and waits until it listens.
     pub(crate) fn start(self) -> Server {
         let mut command = self.command();
-        command.args(["--admin", "127.0.0.1:0", "--log", "json", "--access-log", "json"]);
+        command.args(HARNESS);
+        Server::spawn(self, command)
+    }
+
+    /// Starts it by a program that becomes it, such as `prlimit`.
+    pub(crate) fn start_under(self, program: &[&str]) -> Server {
+        let inner = self.command();
+        let mut command = Command::new(program[0]);
+        command.args(&program[1..]).arg(inner.get_program()).args(inner.get_args()).args(HARNESS);
+        command.env_remove("SQUALL_LOG").envs(self.env.iter().map(|(k, v)| (k, v)));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         Server::spawn(self, command)
     }
 
@@ -243,6 +256,13 @@ impl Server {
     }
 
     /// One metric; 0 if it is not there.
+    /// Waits until so many requests of the handler `app` are under way.
+    pub(crate) fn await_in_flight(&self, n: u32) {
+        eventually_eq(SOON, "requests in flight", &f64::from(n), || {
+            self.metric("squall_in_flight{handler=\"app\"}")
+        });
+    }
+
     pub(crate) fn metric(&self, name: &str) -> f64 {
         self.metrics().get(name).copied().unwrap_or(0.0)
     }

@@ -12,6 +12,7 @@ pub(crate) struct Upstream {
     pub address: SocketAddr,
     connections: Arc<AtomicUsize>,
     closed: Arc<AtomicUsize>,
+    most: Arc<AtomicUsize>,
 }
 
 impl Upstream {
@@ -22,6 +23,7 @@ impl Upstream {
             address: listener.local_addr().unwrap(),
             connections: Arc::default(),
             closed: Arc::default(),
+            most: Arc::default(),
         };
         let (connections, closed, serve) =
             (upstream.connections.clone(), upstream.closed.clone(), Arc::new(serve));
@@ -76,12 +78,17 @@ impl Upstream {
 
     /// Answers after `delay`.
     pub(crate) fn slow(delay: Duration) -> Self {
-        Self::start(move |stream, _| {
+        let (now, most) = (AtomicUsize::new(0), Arc::<AtomicUsize>::default());
+        let seen = most.clone();
+        let upstream = Self::start(move |stream, _| {
+            seen.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
             thread::sleep(delay);
+            now.fetch_sub(1, Ordering::SeqCst);
             let _ = stream.write_all(
                 b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\nconnection: close\r\n\r\nslow",
             );
-        })
+        });
+        Upstream { most, ..upstream }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -90,6 +97,11 @@ impl Upstream {
 
     pub(crate) fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
+    }
+
+    /// The most requests that a slow peer had at the same time.
+    pub(crate) fn most_at_once(&self) -> usize {
+        self.most.load(Ordering::SeqCst)
     }
 
     /// Connections that came to their end.
