@@ -2,7 +2,7 @@
 //! a guest.
 //!
 //! The rest of the host sees a [`Loader`], which turns bytes into a [`Component`],
-//! and a [`Pool`], which turns a request into a response.
+//! and a pool of instances, which turns a request into a response.
 
 mod cache;
 mod call;

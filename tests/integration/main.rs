@@ -3,6 +3,9 @@
 //!
 //! The names of rows (`g1`, `c7`, `o3`, ...) are those of the fault matrix.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by it")]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "read when a test fails")]
+
 mod support;
 
 mod clients;

@@ -48,9 +48,9 @@ fn conditional_ranged_and_head_requests_keep_the_connection_in_step() {
     wire.request("GET /assets/app.js HTTP/1.1\nHost: test\nRange: bytes=10-19\n\n");
     let reply = wire.reply();
     assert_eq!((reply.status, reply.body.as_slice()), (206, &whole.body[10..20]));
-    wire.request(&format!(
-        "GET /assets/app.js HTTP/1.1\nHost: test\nRange: bytes=0-1\nIf-Range: \"other\"\n\n"
-    ));
+    wire.request(
+        "GET /assets/app.js HTTP/1.1\nHost: test\nRange: bytes=0-1\nIf-Range: \"other\"\n\n",
+    );
     assert_eq!(wire.reply().body.len(), 200_000);
     wire.request("HEAD /assets/app.js HTTP/1.1\nHost: test\n\n");
     let reply = wire.reply_to("HEAD").unwrap();

@@ -254,7 +254,7 @@ fn route(
     let target = match (raw.handler, raw.folder, raw.redirect, status) {
         (Some(name), None, None, None) => Target::Handler(known_handler(&name, handlers)?),
         (None, Some(folder), None, None) => {
-            if !path.captures().is_empty() || !raw.mount.is_some() {
+            if !path.captures().is_empty() || raw.mount.is_none() {
                 return Err(Problem::new("a `folder` is served below a `mount`, not a `path`")
                     .below("folder"));
             }
