@@ -155,8 +155,10 @@ limits! {
         instance_concurrency: u64 = 128;
         /// until an instance that nobody uses is dropped
         instance_idle: Duration = Duration::from_secs(10);
-        /// from the end of the response until work that the handler left behind is ended
+        /// from the end of the response, or of interest in it, until work that the handler left behind is ended
         post_return: Duration = Duration::from_secs(5);
+        /// what is taken of a response that nobody wants any more, before its stream is closed
+        discard: Size = Size::kib(64);
         /// size of a request's body
         body_size: Size = Size::mib(1);
         /// without a byte of the body that the handler waits for

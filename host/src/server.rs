@@ -5,7 +5,9 @@
 
 mod clock;
 mod connection;
+mod errand;
 mod exchange;
+mod fixed;
 mod incoming;
 mod listen;
 mod outgoing;

@@ -188,7 +188,8 @@ fn g6_when_the_client_leaves_the_work_stops() {
 fn g6_a_shared_instance_loses_only_what_was_abandoned() {
     let upstream = crate::support::upstream::Upstream::silent();
     let app = format!("outbound = [\"{}\"]", upstream.url());
-    let server = site_with_canary(&guest("faults03"), &app).start();
+    let server =
+        site_with_canary(&guest("faults03"), &app).env("TOKIO_WORKER_THREADS", "1").start();
     let address = server.address;
     let neighbour = std::thread::spawn(move || client::get(address, "/sleep-ms?1500"));
     server.await_in_flight(1);
@@ -207,7 +208,8 @@ fn g6_a_shared_instance_loses_only_what_was_abandoned() {
 fn g6_a_response_that_the_guest_only_holds_is_closed_too() {
     let upstream = crate::support::upstream::Upstream::endless();
     let app = format!("outbound = [\"{}\"]", upstream.url());
-    let server = site_with_canary(&guest("faults03"), &app).start();
+    let server =
+        site_with_canary(&guest("faults03"), &app).env("TOKIO_WORKER_THREADS", "1").start();
     let address = server.address;
     let neighbour = std::thread::spawn(move || client::get(address, "/sleep-ms?1500"));
     server.await_in_flight(1);
@@ -246,6 +248,54 @@ fn g6_the_timer_of_an_abandoned_request_ends_and_its_next_one_takes_its_time() {
         left.elapsed()
     );
     assert_eq!(neighbour.join().unwrap().text(), "slept");
+}
+
+#[test]
+fn g6_a_careless_writer_whose_client_leaves_does_not_hurt_its_neighbours() {
+    let mut server = one_thread("faults03", "");
+    let after = Aftermath::begin(&server);
+    let address = server.address;
+    let neighbour = std::thread::spawn(move || client::get(address, "/sleep-ms?2000"));
+    server.await_in_flight(1);
+    for leave in ["middle", "head", "at once"] {
+        let mut wire = Wire::open(address);
+        if leave == "head" {
+            wire.request("HEAD /careless?20 HTTP/1.1\nHost: test\n\n");
+            assert_eq!(wire.reply_to("HEAD").unwrap().status, 200);
+        } else {
+            wire.request("GET /careless?20 HTTP/1.1\nHost: test\n\n");
+        }
+        if leave == "middle" {
+            wire.until_received("piece");
+        }
+    }
+    // They came to their end, in the same instance.
+    eventually(SOON, "coming to an end", || {
+        let ends = |line: &String| line.contains("all pieces are written");
+        server.stderr().iter().filter(|line| ends(line)).count() >= 2
+    });
+    assert_eq!(neighbour.join().unwrap().text(), "slept");
+    assert_eq!(server.metric("squall_instances_started_total{handler=\"app\"}"), 1.0);
+    let left = server.metric("squall_faults_total{handler=\"app\",kind=\"cancelled\"}");
+    after.check(&mut server, &[("cancelled", left)]);
+}
+
+#[test]
+fn g6_what_is_taken_of_an_abandoned_response_is_bounded() {
+    let limits = "discard = \"1 KiB\"\npost_return = \"300ms\"";
+    let server = one_thread("faults03", limits);
+    let address = server.address;
+    let neighbour = std::thread::spawn(move || client::get(address, "/sleep-ms?3000").text());
+    server.await_in_flight(1);
+    // More than is taken, and slower than is waited for: both are told, and stop.
+    for (path, piece) in [("/endless", "xxx"), ("/ticks", "tick")] {
+        let mut wire = Wire::open(address);
+        wire.request(&format!("GET {path} HTTP/1.1\nHost: test\n\n"));
+        wire.until_received(piece);
+        drop(wire);
+        server.await_log(&format!("{path} was told"));
+    }
+    assert_eq!(neighbour.join().unwrap(), "slept");
 }
 
 #[test]

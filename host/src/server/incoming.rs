@@ -9,7 +9,6 @@ use http::HeaderMap;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use std::error::Error;
-use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -31,16 +30,13 @@ impl BodyWatch {
         self.received.load(Ordering::Relaxed)
     }
 
-    /// Resolves if the client breaks a limit with its body.
-    pub(super) async fn broken(&self) -> Fault {
-        poll_fn(|cx| {
-            self.waker.register(cx.waker());
-            match self.fault.get() {
-                Some(kind) => Poll::Ready(Fault::plain(*kind)),
-                None => Poll::Pending,
-            }
-        })
-        .await
+    /// Ready if the client breaks a limit with its body.
+    pub(super) fn poll_broken(&self, cx: &mut Context<'_>) -> Poll<Fault> {
+        self.waker.register(cx.waker());
+        match self.fault.get() {
+            Some(kind) => Poll::Ready(Fault::plain(*kind)),
+            None => Poll::Pending,
+        }
     }
 
     fn set(&self, kind: FaultKind) {
@@ -49,12 +45,13 @@ impl BodyWatch {
     }
 }
 
-/// Bounds `incoming`, or refuses it by the length that it declares.
+/// Bounds `incoming`, or refuses it by the length that it declares. Where there is
+/// no body there is nothing to watch.
 pub(super) fn bounded(
     incoming: Incoming,
     headers: &HeaderMap,
     limits: &HandlerLimits,
-) -> Result<(Body, Arc<BodyWatch>), Fault> {
+) -> Result<(Body, Option<Arc<BodyWatch>>), Fault> {
     let limit = limits.body_size.get();
     if let Some(declared) = declared_length(headers)
         && declared > limit
@@ -62,10 +59,10 @@ pub(super) fn bounded(
         let text = format!("{declared} bytes, and `body_size` is {}", limits.body_size);
         return Err(Fault::new(FaultKind::BodyTooLarge, text));
     }
-    let watch = Arc::new(BodyWatch::default());
     if incoming.is_end_stream() {
-        return Ok((Body::empty(), watch));
+        return Ok((Body::empty(), None));
     }
+    let watch = Arc::new(BodyWatch::default());
     let body = Bounded {
         incoming,
         left: limit,
@@ -76,7 +73,7 @@ pub(super) fn bounded(
         timer: None,
         watch: watch.clone(),
     };
-    Ok((Body::stream(body), watch))
+    Ok((Body::stream(body), Some(watch)))
 }
 
 struct Bounded {

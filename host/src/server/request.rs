@@ -198,15 +198,19 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
 const KEEP: [HeaderName; 4] =
     [HOST, http::header::CONTENT_LENGTH, http::header::CONTENT_TYPE, http::header::AUTHORIZATION];
 
-/// Copies the values of a head into one small allocation of their own.
+/// Copies the target and the values of a head into one small allocation of their
+/// own.
 ///
 /// hyper hands out slices of its read buffer. A request that is suspended for long
 /// would keep those 8 KiB from being used for the connection's next read, so that a
 /// second buffer is made: this halves what a suspended request costs.
-pub(super) fn compact(headers: &mut HeaderMap) {
-    let total: usize = headers.values().map(HeaderValue::len).sum();
-    let mut copy = BytesMut::with_capacity(total);
-    for value in headers.values_mut() {
+pub(super) fn compact(head: &mut Parts) {
+    let target = head.uri.path_and_query().map_or("", PathAndQuery::as_str);
+    let values = head.headers.values().map(HeaderValue::len).sum::<usize>();
+    let mut copy = BytesMut::with_capacity(target.len() + values);
+    copy.extend_from_slice(target.as_bytes());
+    let target = copy.split().freeze();
+    for value in head.headers.values_mut() {
         copy.extend_from_slice(value.as_bytes());
         let bytes: Bytes = copy.split().freeze();
         let sensitive = value.is_sensitive();
@@ -216,4 +220,18 @@ pub(super) fn compact(headers: &mut HeaderMap) {
             *value = same;
         }
     }
+    let mut uri = std::mem::take(&mut head.uri).into_parts();
+    // As are a target's own.
+    if let Some(path) = &mut uri.path_and_query
+        && let Ok(same) = PathAndQuery::from_maybe_shared(target)
+    {
+        *path = same;
+    }
+    if let Some(authority) = &mut uri.authority
+        && let Ok(same) = Authority::try_from(authority.as_str())
+    {
+        *authority = same;
+    }
+    // And the parts of a URI make a URI.
+    head.uri = Uri::from_parts(uri).unwrap_or_default();
 }

@@ -95,12 +95,12 @@ impl Generation {
 
     /// Answers one request. Dropping the future, or later the response's body, ends
     /// the guest's work for it.
-    pub async fn answer(
+    pub fn answer(
         &self,
         id: RequestId,
         request: Request<Body>,
-    ) -> Result<Response<Body>, Fault> {
-        self.pool.call(id, request).await
+    ) -> impl Future<Output = Result<Response<Body>, Fault>> + Send + use<> {
+        self.pool.call(id, request)
     }
 }
 

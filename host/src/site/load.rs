@@ -12,6 +12,7 @@ use crate::upstream::{SystemResolver, Tls, Upstream};
 use crate::wasm::{Blueprint, Component, ContentHash, NotAHandler, Refused, Runtime};
 use anyhow::{Result, bail};
 use http::Request;
+use http_body_util::{BodyExt, Limited};
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
@@ -19,6 +20,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 /// Why a file does not become a generation.
 #[derive(Debug, thiserror::Error)]
@@ -198,12 +200,21 @@ async fn check_health(generation: &Generation, path: &str) -> Result<(), String>
     let request = request.map_err(|e| e.to_string())?;
     let response =
         generation.answer(RequestId::next(), request).await.map_err(|f| f.to_string())?;
-    if response.status().is_success() {
-        Ok(())
-    } else {
-        Err(format!("the new generation answered {}", response.status()))
+    if !response.status().is_success() {
+        return Err(format!("the new generation answered {}", response.status()));
+    }
+    // To its end: half an answer is no health.
+    let body = Limited::new(response.into_body(), HEALTH_ANSWER);
+    let collected = timeout(generation.limits.head_deadline, body.collect()).await;
+    match collected {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(format!("the new generation's answer broke off: {error}")),
+        Err(_) => Err("the new generation's answer did not end in time".into()),
     }
 }
+
+/// What may be read of an answer to a health request, in bytes.
+const HEALTH_ANSWER: usize = 1 << 20;
 
 /// Reads a file that anybody may be changing: never waits for a FIFO, never takes
 /// more than `limit`, never maps what could be cut under our feet.

@@ -11,12 +11,13 @@ use super::seat::Seat;
 use crate::body::Body;
 use crate::fault::Fault;
 use crate::id::RequestId;
-use crate::limits::HandlerLimits;
+use crate::limits::{HandlerLimits, Size};
 use http::Response;
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::{Poll, Waker};
+use std::time::Duration;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 pub(crate) struct Call {
@@ -30,6 +31,9 @@ pub(crate) struct Call {
     seat: Mutex<Option<Arc<Seat>>>,
     /// How that instance counts this call; changes under its lock only.
     pub(super) membership: AtomicU8,
+    /// What becomes of a body that nobody wants: so much of it is taken, for so long.
+    pub(super) discard: Size,
+    pub(super) post_return: Duration,
     /// Bytes that this request may still write to the log.
     pub(crate) log_budget: AtomicU64,
     /// Outbound requests that this request has begun.
@@ -67,6 +71,8 @@ impl Call {
             over: Notify::new(),
             seat: Mutex::default(),
             membership: AtomicU8::new(0),
+            discard: limits.discard,
+            post_return: limits.post_return,
             log_budget: AtomicU64::new(limits.log_request.get()),
             outbound_begun: AtomicU32::new(0),
             outbound: OnceLock::new(),
@@ -88,9 +94,9 @@ impl Call {
         .await
     }
 
-    /// Hands over the guest's head. Returns false if an answer was there already.
-    pub(crate) fn respond(&self, response: Response<Body>) -> bool {
-        self.reply(Ok(response))
+    /// Hands over the guest's head, unless an answer was there already.
+    pub(crate) fn respond(&self, response: Response<Body>) {
+        self.reply(Ok(response));
     }
 
     /// Records the first failure. Before the head it is the answer; after it, the
@@ -105,16 +111,15 @@ impl Call {
         self.fault.get()
     }
 
-    fn reply(&self, answer: Result<Response<Body>, Fault>) -> bool {
+    fn reply(&self, answer: Result<Response<Body>, Fault>) {
         let mut reply = lock(&self.reply);
-        let Reply::Awaited(waker) = &mut *reply else { return false };
+        let Reply::Awaited(waker) = &mut *reply else { return };
         let waker = waker.take();
         *reply = Reply::Here(Box::new(answer));
         drop(reply);
         if let Some(waker) = waker {
             waker.wake();
         }
-        true
     }
 
     /// Takes a seat in an instance.

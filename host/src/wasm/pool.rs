@@ -104,31 +104,38 @@ impl Pool {
 
     /// Answers one request. Dropping the future, or later the response's body,
     /// ends the guest's work for it.
-    pub(crate) async fn call(
+    ///
+    /// Not an `async fn`: the request is on its way when this returns, and what is
+    /// left to wait with is small.
+    pub(crate) fn call(
         self: &Arc<Self>,
         id: RequestId,
         request: Request<Body>,
-    ) -> Result<Response<Body>, Fault> {
+    ) -> impl Future<Output = Result<Response<Body>, Fault>> + Send + use<> {
         let limits = &self.blueprint.limits;
+        let (began, head_deadline) = (Instant::now(), limits.head_deadline);
+        let queue_time = limits.queue_time.min(head_deadline);
         let call = Call::new(id, limits);
         let ticket = Ticket::new(call.clone());
-        let began = Instant::now();
-        self.dispatch(Job { request, call: call.clone() })?;
-        let queue_time = limits.queue_time.min(limits.head_deadline);
-        match timeout_at(began + queue_time, call.answer()).await {
-            Ok(answer) => return ticket.answered(answer),
-            Err(_) if !call.is_seated() => {
-                self.forget_abandoned(&ticket);
-                let waited = format!("no instance was free for {} ms", queue_time.as_millis());
-                return Err(Fault::new(FaultKind::QueueTime, waited));
+        let dispatched = self.dispatch(Job { request, call });
+        let pool = self.clone();
+        async move {
+            dispatched?;
+            match timeout_at(began + queue_time, ticket.call.answer()).await {
+                Ok(answer) => return ticket.answered(answer),
+                Err(_) if !ticket.call.is_seated() => {
+                    pool.forget_abandoned(&ticket);
+                    let waited = format!("no instance was free for {} ms", queue_time.as_millis());
+                    return Err(Fault::new(FaultKind::QueueTime, waited));
+                }
+                Err(_) => {}
             }
-            Err(_) => {}
-        }
-        match timeout_at(began + limits.head_deadline, call.answer()).await {
-            Ok(answer) => ticket.answered(answer),
-            Err(_) => {
-                let waited = format!("no head after {} ms", limits.head_deadline.as_millis());
-                Err(Fault::new(FaultKind::Deadline, waited))
+            match timeout_at(began + head_deadline, ticket.call.answer()).await {
+                Ok(answer) => ticket.answered(answer),
+                Err(_) => {
+                    let waited = format!("no head after {} ms", head_deadline.as_millis());
+                    Err(Fault::new(FaultKind::Deadline, waited))
+                }
             }
         }
     }

@@ -12,6 +12,8 @@ use http_body_util::BodyExt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use tokio::runtime::Handle;
+use tokio::time::timeout;
 use wasmtime_wasi_http::{Error as WasiError, WasiBody};
 
 /// Hands the guest's response over to whoever waits for it.
@@ -38,9 +40,8 @@ pub(super) fn deliver(call: &Arc<Call>, response: Response<WasiBody>) {
         }
         None => Body::stream(GuestBody { early, inner: body, call: call.clone(), ended: false }),
     };
-    if !call.respond(Response::from_parts(head, body)) {
-        call.finish();
-    }
+    // If nobody waits for it any more, the body's end is the call's.
+    call.respond(Response::from_parts(head, body));
 }
 
 /// Frames that are taken before the head is sent: the only one of a small body, and
@@ -97,7 +98,7 @@ fn fail(call: &Call, error: &WasiError) {
 }
 
 /// A response's body as its guest produces it. Dropped before its end, it abandons
-/// the call.
+/// the call and is discarded.
 struct GuestBody {
     early: Early,
     inner: WasiBody,
@@ -173,8 +174,36 @@ fn handler_error(fault: &Fault) -> BodyError {
 
 impl Drop for GuestBody {
     fn drop(&mut self) {
-        if !self.ended {
-            self.call.abandon();
+        if self.ended {
+            return;
+        }
+        self.call.abandon();
+        let rest = std::mem::take(&mut self.inner);
+        // Without a runtime there is no guest that could be hurt either.
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(discard(rest, self.call.clone()));
         }
     }
+}
+
+/// Takes what is left of a body that nobody wants, within bounds, and closes it.
+///
+/// A guest that writes once more after it was told that its reader is gone traps,
+/// and takes the other requests of its instance with it. Many guests do not look at
+/// what a write came to: they come to their end here, in peace.
+async fn discard(mut body: WasiBody, call: Arc<Call>) {
+    let mut left = call.discard.get();
+    let taking = async {
+        while let Some(Ok(frame)) = body.frame().await {
+            let taken = frame.data_ref().map_or(0, |data| data.len() as u64);
+            match left.checked_sub(taken) {
+                Some(rest) => left = rest,
+                None => break,
+            }
+        }
+    };
+    // Too slow is as good as too much.
+    let _ = timeout(call.post_return, taking).await;
+    drop(body);
+    call.finish();
 }
