@@ -277,3 +277,27 @@ fn many_requests_wait_in_few_instances() {
         assert_eq!(wire.reply().text(), "Hello, World!\n");
     }
 }
+
+#[test]
+fn a_waiting_request_costs_little() {
+    let server = Site::component(&guest("hello03")).start();
+    let wait = |n: usize| -> Vec<Wire> {
+        let open = |_| {
+            let mut wire = Wire::open(server.address);
+            wire.request("GET /sleep HTTP/1.1\nHost: test\n\n");
+            wire
+        };
+        (0..n).map(open).collect()
+    };
+    // The pools of a working server are there before.
+    drop(wait(200));
+    server.await_in_flight(0);
+    let before = server.memory();
+    let wires = wait(2000);
+    server.await_in_flight(2000);
+    let each = server.memory().saturating_sub(before) as f64 / 2000.0;
+    println!("{each:.1} KiB");
+    drop(wires);
+    // A buffer of hyper's that cannot be used again would be 8 KiB more.
+    assert!(each < 22.0, "{each:.1} KiB for each request that waits");
+}
