@@ -128,7 +128,6 @@ pub struct HandlerMeter {
     pub response_bytes: Counter,
     /// Reloads by result: `ok`, `rejected`, `unchanged`, `missing`.
     pub reloads: Tally,
-    pub generation: Gauge,
     /// Outbound requests by outcome: `ok`, or the phase that failed.
     pub outbound: Tally,
     /// Outbound requests and connections that no grant allows, by reason.

@@ -10,6 +10,7 @@ mod support;
 
 mod clients;
 mod command_line;
+mod documents;
 mod grants;
 mod guests;
 mod http;

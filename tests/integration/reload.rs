@@ -152,11 +152,13 @@ fn o2_o3_every_way_of_saving_is_one_reload() {
     load.end();
     assert_eq!(reloads(&server, "ok"), f64::from(saved - 1), "one reload for each save");
     assert_eq!(server.generation("app"), u64::from(saved));
+    assert_eq!(server.metric("squall_generation{handler=\"app\"}"), f64::from(saved));
 }
 
 #[test]
 fn o4_what_changes_nothing_reloads_nothing() {
     let server = serve();
+    assert_eq!(server.metric("squall_generation{handler=\"app\"}"), 1.0);
     let load = Load::on(&server);
     let path = server.site.file("app.wasm");
     for name in ["app.wasm~", ".app.wasm.swp", "4913", ".#app.wasm", "other.wasm"] {

@@ -2,6 +2,7 @@
 
 use super::admin::Admin;
 use crate::meter::{Durations, HandlerMeter};
+use crate::site::Site;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
 use prometheus_client::metrics::counter::ConstCounter;
@@ -33,6 +34,7 @@ impl Collector for Snapshot {
         let handlers: Vec<(String, Arc<HandlerMeter>)> =
             site.handlers().map(|(h, _)| (h.name.to_string(), h.meter.clone())).collect();
         encode_handlers(&mut encoder, &handlers)?;
+        encode_generations(&mut encoder, &site)?;
         encode_server(&mut encoder, &self.0)
     }
 }
@@ -110,8 +112,17 @@ fn encode_handlers(encoder: &mut DescriptorEncoder, handlers: &Handlers) -> Resu
     };
     gauge(encoder, "in_flight", "Requests whose response is not complete", |m| m.in_flight.get())?;
     gauge(encoder, "queue", "Requests that wait for an instance", |m| m.queue.get())?;
-    gauge(encoder, "instances", "Instances alive", |m| m.instances.get())?;
-    gauge(encoder, "generation", "The number of the generation that serves", |m| m.generation.get())
+    gauge(encoder, "instances", "Instances alive", |m| m.instances.get())
+}
+
+fn encode_generations(encoder: &mut DescriptorEncoder, site: &Site) -> Result<(), Error> {
+    let help = "The number of the generation that serves";
+    let mut family = encoder.encode_descriptor("generation", help, None, MetricType::Gauge)?;
+    for (handler, generation) in site.handlers() {
+        let labels = [("handler", handler.name.as_str())];
+        ConstGauge::new(generation.number.0).encode(family.encode_family(&labels)?)?;
+    }
+    Ok(())
 }
 
 /// Requests that reach no handler have the label `handler=""`.

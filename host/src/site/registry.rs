@@ -136,10 +136,6 @@ impl Registry {
         let old = self.site.load_full();
         let Some((_, replaced)) = old.find(generation.handler()) else { return false };
         let replaced = replaced.clone();
-        generation
-            .meter()
-            .generation
-            .set(usize::try_from(generation.number.0).unwrap_or(usize::MAX));
         self.site.store(Arc::new(old.with(generation)));
         drop(old);
         self.drain(replaced);
@@ -149,12 +145,6 @@ impl Registry {
     /// Swaps the whole site. Generations that the new one does not have drain.
     pub(super) fn swap_site(&self, site: Site) {
         let _one = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        for (handler, generation) in site.handlers() {
-            handler
-                .meter
-                .generation
-                .set(usize::try_from(generation.number.0).unwrap_or(usize::MAX));
-        }
         let kept: Vec<Arc<Generation>> = site.handlers().map(|(_, g)| g.clone()).collect();
         let old = self.site.swap(Arc::new(site));
         for (_, generation) in old.handlers() {
