@@ -5,7 +5,7 @@ async function answer(request) {
   const { pathname } = new URL(request.url);
   if (request.method === 'POST') return new Response(request.body);
   if (pathname.endsWith('/stream')) return new Response(pieces());
-  return new Response(`hello from JavaScript, at ${pathname}\n`, {
+  return new Response(`hello from JavaScript at ${pathname}\n`, {
     headers: { 'content-type': 'text/plain' },
   });
 }

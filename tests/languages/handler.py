@@ -30,5 +30,5 @@ async def answer(loop, request, response_out):
             await register(loop, monotonic_clock.subscribe_duration(50_000_000))
             await sink.send(f"piece {n}\n".encode())
     else:
-        await sink.send(f"hello from Python, at {path}\n".encode())
+        await sink.send(f"hello from Python at {path}\n".encode())
     sink.close()
