@@ -8,6 +8,7 @@
 
 mod support;
 
+mod abandoned;
 mod clients;
 mod command_line;
 mod documents;
@@ -17,7 +18,9 @@ mod http;
 mod languages;
 mod limits;
 mod logs;
+mod pool;
 mod reload;
 mod shutdown;
 mod statics;
+mod streams;
 mod structure;

@@ -3,6 +3,7 @@
 
 pub(crate) mod aftermath;
 pub(crate) mod client;
+pub(crate) mod fault_guests;
 pub(crate) mod h2;
 pub(crate) mod server;
 pub(crate) mod upstream;

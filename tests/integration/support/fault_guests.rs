@@ -1,0 +1,21 @@
+//! Servers of the guests that fail on request.
+
+use crate::support::aftermath::site_with_canary;
+use crate::support::server::Server;
+use squall_test_guests::guest;
+
+/// Runs a body against the fault guests of both worlds.
+pub(crate) fn in_both_worlds(limits: &str, test: impl Fn(&mut Server)) {
+    for world in ["faults02", "faults03"] {
+        println!("world {world}");
+        let app = format!("[handlers.app.limits]\n{limits}");
+        let mut server = site_with_canary(&guest(world), &app).start();
+        test(&mut server);
+    }
+}
+
+/// A site whose runtime has one thread only.
+pub(crate) fn one_thread(world: &str, limits: &str) -> Server {
+    let app = format!("[handlers.app.limits]\n{limits}");
+    site_with_canary(&guest(world), &app).env("TOKIO_WORKER_THREADS", "1").start()
+}
