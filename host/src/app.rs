@@ -1,22 +1,25 @@
 //! A whole server: loaded before anything is bound, bound before anything is said,
 //! and stopped with a deadline.
 
-use crate::config::{AccessLog as AccessForm, Config, HandlerConfig, Source};
-use crate::id::HandlerName;
+mod check;
+
+pub use check::{HandlerReport, Report, check};
+
+use crate::config::{AccessLog as AccessForm, Config, Source};
 use crate::limits::ServerLimits;
 use crate::logging::LogGuard;
 use crate::logging::access::AccessLog;
 use crate::meter::ServerMeter;
 use crate::ops::{self, Admin};
 use crate::server::{self, Listener, Server, Stage, bind};
-use crate::site::{Registry, Reload, Reloader, Workshop, load_site};
+use crate::site::{Registry, Reloader, Workshop, load_site};
 use crate::upstream::Tls;
-use crate::wasm::{Cache, Import, Runtime, Shape, default_folder, default_isolation, inspect};
+use crate::wasm::{Cache, Runtime, default_folder};
 use anyhow::{Context, Result};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::timeout;
 
 /// What the command line says besides the config.
@@ -82,11 +85,9 @@ impl App {
         let mut limits = config.limits.clone();
         limits.connections = connections(&limits)?;
         let cache = open_cache(&options.cache, &limits)?;
-        let workshop = Workshop {
-            runtime: Runtime::new(&limits, cache).context("cannot start the clock of guests")?,
-            tls: Arc::new(Tls::new(config.outbound_ca.as_deref())?),
-            component_size: limits.component_size,
-        };
+        let runtime = Runtime::new(&limits, cache).context("cannot start the clock of guests")?;
+        let tls = Tls::new(config.outbound_ca.as_deref())?;
+        let workshop = Workshop::new(runtime, tls, &limits);
         let site = load_site(&workshop, config.clone()).await?;
         Ok(App { options, config, registry: Registry::new(site), workshop, limits })
     }
@@ -123,14 +124,14 @@ impl Bound {
         let access =
             AccessLog::start(form, queue, meter.clone()).context("cannot start the access log")?;
         let (stage, stages) = watch::channel(Stage::Serving);
-        let (reload, reloads) = mpsc::channel(1);
+        let reload = Arc::new(Notify::new());
         let reloader = Reloader::new(
             app.registry.clone(),
             app.workshop.clone(),
             app.options.source.clone(),
             &app.limits,
             meter.clone(),
-            reloads,
+            reload.clone(),
         );
         let reloading = tokio::spawn(reloader.run());
         let administering = admin.map(|listener| {
@@ -153,8 +154,7 @@ impl Bound {
         let stopped = loop {
             tokio::select! {
                 order = orders.recv() => match order {
-                    // A reload that is asked for already is enough.
-                    Some(Order::Reload) => drop(reload.try_send(Reload::Now)),
+                    Some(Order::Reload) => reload.notify_one(),
                     Some(Order::Drain) => break drain(&app, &stage, &mut orders, &mut serving).await,
                     Some(Order::Stop) | None => break cut(&stage, &mut serving).await,
                 },
@@ -251,60 +251,5 @@ fn open_cache(choice: &CacheChoice, limits: &ServerLimits) -> Result<Option<Cach
                 }
             }
         }
-    }
-}
-
-/// What `squall check` has found.
-#[derive(Debug)]
-pub struct Report {
-    pub handlers: Vec<HandlerReport>,
-    /// What `serve` would refuse.
-    pub problems: Vec<String>,
-}
-
-#[derive(Debug)]
-pub struct HandlerReport {
-    pub name: HandlerName,
-    pub component: PathBuf,
-    /// `None` if the file is no component.
-    pub shape: Option<Shape>,
-    pub isolation: &'static str,
-    pub imports: Vec<Import>,
-}
-
-/// Does all that comes before binding, and reports on each handler.
-pub async fn check(source: Source) -> Result<Report> {
-    let config = source.load(&[])?;
-    let handlers = config.handlers.iter().map(|(name, handler)| report(name, handler)).collect();
-    let options = Options {
-        source,
-        listen: None,
-        admin: None,
-        access_log: None,
-        cache: CacheChoice::Default,
-    };
-    let problems = match App::load(options).await {
-        Ok(_) => Vec::new(),
-        Err(error) => format!("{error:#}").lines().map(str::to_owned).collect(),
-    };
-    Ok(Report { handlers, problems })
-}
-
-fn report(name: &HandlerName, handler: &HandlerConfig) -> HandlerReport {
-    let shape = std::fs::read(&handler.component).ok().and_then(|bytes| inspect(&bytes).ok());
-    let isolation = match (handler.isolation, &shape) {
-        (Some(isolation), _) => isolation.label(),
-        (None, Some(shape)) => default_isolation(shape.world).label(),
-        (None, None) => "unknown",
-    };
-    HandlerReport {
-        name: name.clone(),
-        component: handler.component.clone(),
-        imports: shape
-            .as_ref()
-            .map(|shape| shape.imports_with(&handler.grants))
-            .unwrap_or_default(),
-        shape,
-        isolation,
     }
 }

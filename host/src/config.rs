@@ -18,7 +18,7 @@ use crate::route::RouteKey;
 use http::StatusCode;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A valid configuration. Paths are absolute or relative to the working
 /// directory, ready to be opened.
@@ -37,6 +37,16 @@ pub struct Config {
     pub routes: Vec<(RouteKey, Target)>,
 }
 
+impl Config {
+    /// The folders that routes lead to.
+    pub fn static_folders(&self) -> impl Iterator<Item = &Path> {
+        self.routes.iter().filter_map(|(_, target)| match target {
+            Target::Static(folder) => Some(folder.as_path()),
+            _ => None,
+        })
+    }
+}
+
 /// One handler: its component, its grants, its limits.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HandlerConfig {
@@ -50,6 +60,17 @@ pub struct HandlerConfig {
     pub health: Option<String>,
     pub grants: Grants,
     pub limits: HandlerLimits,
+}
+
+impl HandlerConfig {
+    /// The files that it is made of: its component, and the secrets that are in files.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let secrets = self.grants.secrets.values().filter_map(|source| match source {
+            SecretSource::File(path) => Some(path.as_path()),
+            SecretSource::Environment(_) => None,
+        });
+        std::iter::once(self.component.as_path()).chain(secrets)
+    }
 }
 
 /// What a handler may reach. Nothing by default.

@@ -61,11 +61,16 @@ pub struct Files {
 impl Files {
     /// Opens the folder `root`.
     ///
-    /// The handle stays on this folder: if its name is given to another folder
-    /// later, that one is served after the next load.
+    /// The handle stays on this folder. [`Files::is_current`] tells when its name has
+    /// been given to another one.
     pub fn open(root: &Path) -> anyhow::Result<Files> {
         let root = Arc::new(Root::open(root)?);
         Ok(Files { root })
+    }
+
+    /// Whether the folder's name still leads to it, or nowhere. Blocks.
+    pub fn is_current(&self) -> bool {
+        self.root.is_current()
     }
 
     /// Answers one request for `path`, the request's path below the mount.

@@ -53,6 +53,12 @@ macro_rules! limits {
                 }, )+ ]
             }
 
+            /// The names of those that are zero.
+            pub fn zeros(&self) -> Vec<&'static str> {
+                let all = [ $( (stringify!($field), self.$field == <$type>::default()), )+ ];
+                all.into_iter().filter(|(_, is_zero)| *is_zero).map(|(name, _)| name).collect()
+            }
+
             /// These limits, with what `partial` sets in their place.
             pub fn with(mut self, partial: &$partial) -> Self {
                 $( if let Some(value) = partial.$field { self.$field = value; } )+

@@ -10,10 +10,10 @@ mod tree;
 
 pub use pattern::{HostPattern, PathPattern};
 
-use anyhow::{Result, bail};
 use http::Method;
 use std::cmp::Reverse;
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 use tree::{Leaf, Tree};
 
@@ -25,6 +25,28 @@ pub struct RouteKey {
     /// Empty takes every method. `GET` includes `HEAD`.
     pub methods: Vec<Method>,
     pub path: PathPattern,
+}
+
+impl fmt::Display for RouteKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for method in &self.methods {
+            write!(f, "{method} ")?;
+        }
+        if let Some(host) = &self.host {
+            write!(f, "{host}")?;
+        }
+        write!(f, "{}", self.path)
+    }
+}
+
+/// Two routes that no request can tell apart.
+#[derive(Debug, thiserror::Error)]
+#[error("route `{key}` is in conflict with `{other}`: no request can tell them apart")]
+pub struct Conflict {
+    /// The place in the list of the one that came later.
+    pub route: usize,
+    key: String,
+    other: String,
 }
 
 /// All routes of a site, each leading to a `T`.
@@ -55,7 +77,7 @@ pub type Captures = Vec<(Arc<str>, String)>;
 
 impl<T> Routes<T> {
     /// Builds the table, or says which two routes are in conflict.
-    pub fn new(routes: Vec<(RouteKey, T)>) -> Result<Self> {
+    pub fn new(routes: Vec<(RouteKey, T)>) -> Result<Self, Conflict> {
         let mut all = Routes {
             exact_hosts: HashMap::new(),
             wildcard_hosts: Vec::new(),
@@ -64,13 +86,10 @@ impl<T> Routes<T> {
         };
         for index in 0..all.routes.len() {
             let key = all.routes[index].0.clone();
-            let leaf = Leaf { methods: with_head(key.methods), route: index };
+            let leaf = Leaf { methods: with_head(key.methods.clone()), route: index };
             if let Err(other) = all.tree_for(key.host.as_ref()).insert(&key.path, leaf) {
-                let other = &all.routes[other].0.path;
-                bail!(
-                    "route `{}` is in conflict with `{other}`: no request can tell them apart",
-                    key.path
-                );
+                let other = all.routes[other].0.to_string();
+                return Err(Conflict { route: index, key: key.to_string(), other });
             }
         }
         all.wildcard_hosts.sort_by_key(|(suffix, _)| Reverse(suffix.len()));
@@ -100,6 +119,11 @@ impl<T> Routes<T> {
             }
         }
         if others.is_empty() { Found::Nothing } else { Found::OtherMethods(others) }
+    }
+
+    /// Where the routes lead, in the order of the config.
+    pub fn targets(&self) -> impl Iterator<Item = &T> {
+        self.routes.iter().map(|(_, target)| target)
     }
 
     /// The trees that a host may use, the most specific first.

@@ -3,14 +3,16 @@
 
 mod handler;
 mod load;
+mod read;
+mod refusal;
 mod registry;
 mod reload;
 mod status;
 mod watch;
 
 pub use handler::{Generation, Handler, InFlight};
-pub use load::LoadError;
 pub(crate) use load::{Workshop, load_site};
+pub(crate) use read::read_component;
 pub use registry::{Goal, Registry, Site};
-pub use reload::{Reload, Reloader};
+pub use reload::Reloader;
 pub use status::{HandlerStatus, ReloadStatus, SiteStatus};

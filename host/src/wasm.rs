@@ -51,7 +51,7 @@ impl Runtime {
         Ok(Runtime {
             ticks: engines.ticks(),
             slots: Slots::new(limits.instances),
-            loader: Loader::new(engines, cache, limits.component_size),
+            loader: Loader::new(engines, cache),
         })
     }
 

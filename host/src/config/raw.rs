@@ -100,7 +100,10 @@ pub(super) struct Route {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "`listen` is an address such as `\"127.0.0.1:3000\"`, or a list of them"
+)]
 pub(super) enum OneOrMany {
     One(String),
     Many(Vec<String>),

@@ -6,7 +6,7 @@ use crate::id::HandlerName;
 use crate::limits::{HandlerLimits, ServerLimits};
 use crate::policy::PrivateRanges;
 use crate::route::{PathPattern, RouteKey};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -98,7 +98,10 @@ fn load_file(file: &Path) -> Result<Config> {
     let text = std::fs::read_to_string(file).with_context(describe)?;
     let raw: raw::Raw = place::parse(file, &text)?;
     let base = file.parent().unwrap_or(Path::new(""));
-    check::config(raw, base).map_err(|problem| problem.locate(file, &text))
+    check::config(raw, base).map_err(|problems| {
+        let texts = problems.into_iter().map(|problem| problem.locate(file, &text).to_string());
+        anyhow!("{}", texts.collect::<Vec<_>>().join("\n"))
+    })
 }
 
 fn components_in(folder: &Path) -> Result<BTreeMap<HandlerName, PathBuf>> {

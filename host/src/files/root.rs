@@ -27,7 +27,7 @@ use rustix::io::Errno;
 #[derive(Debug)]
 pub(super) struct Root {
     dir: Dir,
-    /// For the log; never opened again.
+    /// For the log, and to see whether another folder has it now.
     name: PathBuf,
 }
 
@@ -47,6 +47,16 @@ impl Root {
 
     pub(super) fn name(&self) -> &Path {
         &self.name
+    }
+
+    /// Whether the name still leads to this folder, or to none.
+    pub(super) fn is_current(&self) -> bool {
+        let (Ok(here), Ok(there)) = (self.dir.dir_metadata(), std::fs::metadata(&self.name)) else {
+            return true;
+        };
+        use cap_std::fs::MetadataExt as _;
+        use std::os::unix::fs::MetadataExt as _;
+        !there.is_dir() || (here.dev(), here.ino()) == (there.dev(), there.ino())
     }
 
     /// What is at `path`; `None` for whatever is not there or not for strangers,

@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 /// A number of bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Size(u64);
 
 impl Size {
@@ -100,18 +100,23 @@ impl LimitValue for Size {
     }
 }
 
+/// A clock can be added to without an overflow.
+const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
+
 impl LimitValue for Duration {
-    const EXPECTED: &'static str = "a time such as `\"250ms\"`, `\"10s\"`, `\"5m\"` or `\"1h\"`";
+    const EXPECTED: &'static str =
+        "a time such as `\"250ms\"`, `\"10s\"`, `\"5m\"` or `\"1h\"`, at most a year";
 
     fn parse(text: &str) -> Option<Self> {
         let (number, unit) = split_unit(text)?;
-        match unit {
+        let time = match unit {
             "ms" => Some(Duration::from_millis(number)),
             "s" => Some(Duration::from_secs(number)),
             "m" => number.checked_mul(60).map(Duration::from_secs),
             "h" => number.checked_mul(3600).map(Duration::from_secs),
             _ => None,
-        }
+        };
+        time.filter(|time| *time <= LONGEST)
     }
 
     fn from_count(_: u64) -> Option<Self> {

@@ -1,4 +1,5 @@
 use super::*;
+use anyhow::Result;
 
 fn routes(list: &[(&str, &str, &str)]) -> Result<Routes<String>> {
     let key = |&(host, methods, path): &(&str, &str, &str)| -> Result<(RouteKey, String)> {
@@ -12,7 +13,7 @@ fn routes(list: &[(&str, &str, &str)]) -> Result<Routes<String>> {
         };
         Ok((key, format!("{host} {methods} {path}").trim().to_owned()))
     };
-    Routes::new(list.iter().map(key).collect::<Result<_>>()?)
+    Ok(Routes::new(list.iter().map(key).collect::<Result<_>>()?)?)
 }
 
 fn find(routes: &Routes<String>, host: &str, method: Method, path: &str) -> String {

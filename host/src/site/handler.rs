@@ -1,5 +1,6 @@
 //! A handler over its whole life, and one generation of it.
 
+use super::read::Values;
 use super::status::ReloadLog;
 use crate::body::Body;
 use crate::config::{HandlerConfig, Isolation};
@@ -33,7 +34,8 @@ impl Handler {
         })
     }
 
-    /// The number of a generation that is about to serve.
+    /// The number of a generation that may come to serve. One that is refused leaves
+    /// a gap: its number is in log lines, and stands for nothing else.
     pub(super) fn next_generation(&self) -> GenerationNumber {
         GenerationNumber(self.generations.fetch_add(1, Ordering::Relaxed) + 1)
     }
@@ -49,6 +51,8 @@ pub struct Generation {
     /// What it was made from; a reload that changes nothing keeps it.
     pub config: HandlerConfig,
     pub loaded_at: SystemTime,
+    /// The config values and secrets that it was given.
+    pub(super) values: Values,
     handler: Arc<Handler>,
     pub(super) pool: Arc<Pool>,
 }
@@ -58,6 +62,7 @@ impl Generation {
         number: GenerationNumber,
         component: Component,
         config: HandlerConfig,
+        values: Values,
         handler: Arc<Handler>,
         pool: Arc<Pool>,
     ) -> Arc<Self> {
@@ -68,6 +73,7 @@ impl Generation {
             limits: config.limits.clone(),
             config,
             loaded_at: SystemTime::now(),
+            values,
             handler,
             pool,
         })

@@ -1,116 +1,141 @@
-//! From a handler's config to a generation that is ready to serve: the file read
+//! From handlers' configs to generations that are ready to serve: the file read
 //! whole, the component compiled off the async threads, an instance made once, a
 //! health request answered.
 
 use super::handler::{Generation, Handler};
-use super::registry::Site;
+use super::read::{Values, read_component};
+use super::refusal::{LoadError, Problem};
+use super::registry::{Folders, Site};
 use crate::body::Body;
-use crate::config::{Config, HandlerConfig, SecretSource};
+use crate::config::{Config, HandlerConfig};
 use crate::id::{HandlerName, RequestId};
-use crate::limits::Size;
+use crate::limits::{ServerLimits, Size};
 use crate::upstream::{SystemResolver, Tls, Upstream};
-use crate::wasm::{Blueprint, Component, ContentHash, NotAHandler, Refused, Runtime};
+use crate::wasm::{Blueprint, Component, Refused, Runtime};
 use anyhow::{Result, bail};
 use http::Request;
 use http_body_util::{BodyExt, Limited};
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::fs::File;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
-
-/// Why a file does not become a generation.
-#[derive(Debug, thiserror::Error)]
-pub enum LoadError {
-    #[error("there is no such file")]
-    Missing,
-    #[error("cannot read the file: {0}")]
-    Unreadable(io::Error),
-    #[error("it is not a regular file")]
-    NotAFile,
-    #[error("the file has {size} bytes, more than `component_size` allows ({limit})")]
-    TooLarge { size: u64, limit: Size },
-    #[error(transparent)]
-    Refused(#[from] Refused),
-    #[error("{0}")]
-    Grant(String),
-    #[error("it cannot be instantiated: {0}")]
-    Instance(String),
-    #[error("health request `{path}`: {problem}")]
-    Health { path: String, problem: String },
-}
-
-impl LoadError {
-    /// Whether waiting may help: the file looks as if somebody were writing it.
-    pub(super) fn is_unfinished(&self) -> bool {
-        matches!(
-            self,
-            LoadError::Refused(Refused::NotAHandler(
-                NotAHandler::Empty | NotAHandler::Truncated(_) | NotAHandler::Invalid(_)
-            ))
-        )
-    }
-}
+use tokio::time::{sleep, timeout};
 
 /// What every load needs.
 #[derive(Clone, Debug)]
 pub(crate) struct Workshop {
-    pub(crate) runtime: Runtime,
-    pub(crate) tls: Arc<Tls>,
-    pub(crate) component_size: Size,
+    runtime: Runtime,
+    tls: Arc<Tls>,
+    component_size: Size,
+    /// A compilation that takes longer is reported.
+    compile_notice: Duration,
 }
 
-/// Loads all handlers of `config` at the same time. Every problem is reported, not
-/// only the first.
+/// What a site needs besides what serves already.
+#[derive(Debug)]
+pub(super) struct Loaded {
+    pub(super) generations: BTreeMap<HandlerName, (Arc<Handler>, Arc<Generation>)>,
+    pub(super) folders: Folders,
+}
+
+/// Loads a whole site. Every problem is reported, not only the first.
 pub(crate) async fn load_site(workshop: &Workshop, config: Config) -> Result<Site> {
-    let mut loading = JoinSet::new();
-    for (name, handler) in &config.handlers {
-        let (workshop, name, config) = (workshop.clone(), name.clone(), handler.clone());
-        loading.spawn(async move {
-            let handler = Handler::new(name);
-            let generation = workshop.load(&handler, &config).await;
-            (handler, generation)
-        });
-    }
-    let mut loaded = BTreeMap::new();
-    let mut problems = Vec::new();
-    while let Some(joined) = loading.join_next().await {
-        let (handler, generation) = joined?;
-        match generation {
-            Ok(generation) => {
-                handler.reloads.succeeded(&generation, generation.component.origin.took());
-                loaded.insert(handler.name.clone(), (handler, generation));
+    let config = Arc::new(config);
+    let handlers = config.handlers.iter();
+    let wanted = handlers.map(|(name, handler)| (Handler::new(name.clone()), handler.clone()));
+    match workshop.load_all(wanted.collect(), config.clone()).await {
+        Ok(loaded) => {
+            for (handler, generation) in loaded.generations.values() {
+                handler
+                    .reloads
+                    .succeeded(Some(generation.number), generation.component.origin.took());
             }
-            Err(error) => {
-                let file = config.handlers[&handler.name].component.display().to_string();
-                problems.push(describe(&handler.name, &file, &error));
-            }
+            Site::new(config, loaded.generations.into_values().collect(), &loaded.folders)
+        }
+        Err(problems) => {
+            let texts: Vec<String> = problems.into_iter().map(|problem| problem.text).collect();
+            bail!("{}", texts.join("\n"))
         }
     }
-    if !problems.is_empty() {
-        problems.sort();
-        bail!("{}", problems.join("\n"));
-    }
-    Site::new(Arc::new(config), loaded.into_values().collect())
-}
-
-pub(super) fn describe(name: &HandlerName, file: &str, error: &LoadError) -> String {
-    format!("handler `{name}`: `{file}`: {error}")
 }
 
 impl Workshop {
-    /// Reads the handler's file and makes a generation of it.
-    pub(super) async fn load(
+    pub(crate) fn new(runtime: Runtime, tls: Tls, limits: &ServerLimits) -> Self {
+        Workshop {
+            runtime,
+            tls: Arc::new(tls),
+            component_size: limits.component_size,
+            compile_notice: limits.compile_notice,
+        }
+    }
+
+    /// Loads handlers at the same time, and opens the static folders of `config`.
+    pub(super) async fn load_all(
+        &self,
+        handlers: Vec<(Arc<Handler>, HandlerConfig)>,
+        config: Arc<Config>,
+    ) -> Result<Loaded, Vec<Problem>> {
+        let mut loading = JoinSet::new();
+        for (handler, config) in handlers {
+            let workshop = self.clone();
+            loading.spawn(async move {
+                let loaded = workshop.load(&handler, &config).await;
+                loaded
+                    .map(|generation| (handler.clone(), generation))
+                    .map_err(|error| Problem::of(&handler.name, &config, &error))
+            });
+        }
+        let opened = blocking(move || Ok(Folders::open(&config))).await;
+        let mut problems = Vec::new();
+        let folders = match opened {
+            Ok(Ok(folders)) => folders,
+            Ok(Err(texts)) => {
+                problems.extend(texts.into_iter().map(Problem::around));
+                Folders::default()
+            }
+            Err(error) => {
+                problems.push(Problem::around(error.to_string()));
+                Folders::default()
+            }
+        };
+        let mut generations = BTreeMap::new();
+        while let Some(joined) = loading.join_next().await {
+            match joined {
+                Ok(Ok((handler, generation))) => {
+                    generations.insert(handler.name.clone(), (handler, generation));
+                }
+                Ok(Err(problem)) => problems.push(problem),
+                Err(error) => problems.push(Problem::around(format!("the host panicked: {error}"))),
+            }
+        }
+        if problems.is_empty() {
+            return Ok(Loaded { generations, folders });
+        }
+        problems.sort_by(|a, b| a.text.cmp(&b.text));
+        Err(problems)
+    }
+
+    async fn load(
         &self,
         handler: &Arc<Handler>,
         config: &HandlerConfig,
     ) -> Result<Arc<Generation>, LoadError> {
-        let (path, limit) = (config.component.clone(), self.component_size);
-        let bytes = blocking(move || read_whole(&path, limit)).await?;
-        self.make(handler, config, bytes).await
+        let (bytes, values) = self.read(config).await?;
+        self.make(handler, config, bytes, values?).await
+    }
+
+    /// Reads the handler's file, and then its secrets.
+    pub(super) async fn read(
+        &self,
+        config: &HandlerConfig,
+    ) -> Result<(Vec<u8>, Result<Values, LoadError>), LoadError> {
+        let (config, limit) = (config.clone(), self.component_size);
+        blocking(move || {
+            let bytes = read_component(&config.component, limit)?;
+            Ok((bytes, Values::read(&config).map_err(LoadError::Grant)))
+        })
+        .await
     }
 
     /// Makes a generation of a component's bytes.
@@ -119,10 +144,19 @@ impl Workshop {
         handler: &Arc<Handler>,
         config: &HandlerConfig,
         bytes: Vec<u8>,
+        values: Values,
     ) -> Result<Arc<Generation>, LoadError> {
-        let loader = self.runtime.loader.clone();
-        let component = blocking(move || Ok(loader.load(&bytes)?)).await?;
-        self.prepare(handler, config, component).await
+        let (loader, size) = (self.runtime.loader.clone(), bytes.len());
+        let mut compiling = std::pin::pin!(blocking(move || Ok(loader.load(&bytes)?)));
+        let component = tokio::select! {
+            component = &mut compiling => component,
+            () = sleep(self.compile_notice) => {
+                let notice = self.compile_notice.as_millis();
+                tracing::info!(handler = %handler.name, bytes = size, "still compiling after {notice} ms; until it is done nothing changes");
+                compiling.await
+            }
+        };
+        self.prepare(handler, config, component?, values).await
     }
 
     /// Gives a component its grants and limits, and tries it.
@@ -131,22 +165,19 @@ impl Workshop {
         handler: &Arc<Handler>,
         config: &HandlerConfig,
         component: Component,
+        values: Values,
     ) -> Result<Arc<Generation>, LoadError> {
+        let granted = config.clone();
+        blocking(move || check_folders(&granted)).await?;
         let number = handler.next_generation();
-        let values = values(config).map_err(LoadError::Grant)?;
-        for folder in &config.grants.folders {
-            File::open(&folder.host).map_err(|e| {
-                LoadError::Grant(format!("cannot open folder `{}`: {e}", folder.host.display()))
-            })?;
-        }
         let private = config.grants.outbound_private.clone();
         let outbound = config.grants.outbound.clone().with_private(private.clone());
         let blueprint = Blueprint {
             handler: handler.name.clone(),
             generation: number,
             limits: config.limits.clone(),
-            values: Arc::new(values.clone().into_iter().collect()),
-            environment: values.into_iter().collect(),
+            values: Arc::new(values.0.clone().into_iter().collect()),
+            environment: values.0.clone().into_iter().collect(),
             folders: config
                 .grants
                 .folders
@@ -169,7 +200,8 @@ impl Workshop {
             handler.meter.clone(),
         );
         pool.try_instance().await.map_err(|fault| LoadError::Instance(fault.detail))?;
-        let generation = Generation::new(number, component, config.clone(), handler.clone(), pool);
+        let generation =
+            Generation::new(number, component, config.clone(), values, handler.clone(), pool);
         if let Some(path) = &config.health {
             check_health(&generation, path)
                 .await
@@ -179,20 +211,14 @@ impl Workshop {
     }
 }
 
-/// Config values and secrets under their names.
-fn values(config: &HandlerConfig) -> Result<BTreeMap<String, String>, String> {
-    let mut values = config.grants.config.clone();
-    for (name, source) in &config.grants.secrets {
-        let value = match source {
-            SecretSource::Environment(variable) => std::env::var(variable)
-                .map_err(|_| format!("secret `{name}`: the variable `{variable}` is not set"))?,
-            SecretSource::File(path) => std::fs::read_to_string(path)
-                .map(|text| text.trim_end_matches(['\r', '\n']).to_owned())
-                .map_err(|e| format!("secret `{name}`: cannot read `{}`: {e}", path.display()))?,
-        };
-        values.insert(name.clone(), value);
+/// An instance opens them for itself; one that is not there is better known now.
+fn check_folders(config: &HandlerConfig) -> Result<(), LoadError> {
+    for folder in &config.grants.folders {
+        File::open(&folder.host).map_err(|e| {
+            LoadError::Grant(format!("cannot open folder `{}`: {e}", folder.host.display()))
+        })?;
     }
-    Ok(values)
+    Ok(())
 }
 
 async fn check_health(generation: &Generation, path: &str) -> Result<(), String> {
@@ -215,38 +241,6 @@ async fn check_health(generation: &Generation, path: &str) -> Result<(), String>
 
 /// What may be read of an answer to a health request, in bytes.
 const HEALTH_ANSWER: usize = 1 << 20;
-
-/// Reads a file that anybody may be changing: never waits for a FIFO, never takes
-/// more than `limit`, never maps what could be cut under our feet.
-pub(super) fn read_whole(path: &Path, limit: Size) -> Result<Vec<u8>, LoadError> {
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed())
-        .open(path)
-        .map_err(|e| match e.kind() {
-            io::ErrorKind::NotFound => LoadError::Missing,
-            _ => LoadError::Unreadable(e),
-        })?;
-    let found = file.metadata().map_err(LoadError::Unreadable)?;
-    if !found.is_file() {
-        return Err(LoadError::NotAFile);
-    }
-    let too_large = |size| LoadError::TooLarge { size, limit };
-    if found.len() > limit.get() {
-        return Err(too_large(found.len()));
-    }
-    let mut bytes = Vec::with_capacity(usize::try_from(found.len()).unwrap_or(0));
-    file.take(limit.get() + 1).read_to_end(&mut bytes).map_err(LoadError::Unreadable)?;
-    if bytes.len() as u64 > limit.get() {
-        return Err(too_large(bytes.len() as u64));
-    }
-    Ok(bytes)
-}
-
-pub(super) fn hash_of(path: &Path, limit: Size) -> Result<(ContentHash, Vec<u8>), LoadError> {
-    let bytes = read_whole(path, limit)?;
-    Ok((ContentHash::of(&bytes), bytes))
-}
 
 /// Runs work that takes long on a thread that may.
 pub(super) async fn blocking<T: Send + 'static>(

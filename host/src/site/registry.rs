@@ -2,6 +2,7 @@
 //! what it needs of it, so no replacement changes what a running request sees.
 
 use super::handler::{Generation, Handler};
+use super::status::ReloadLog;
 use crate::config::{Config, Target};
 use crate::files::Files;
 use crate::id::HandlerName;
@@ -9,6 +10,8 @@ use crate::route::{RouteKey, Routes};
 use anyhow::{Context, Result};
 use arc_swap::{ArcSwap, Guard};
 use http::{HeaderValue, StatusCode};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -46,17 +49,19 @@ pub enum Goal {
 }
 
 impl Site {
-    /// Puts a site together. `generations` has one for each handler of `config`.
+    /// Puts a site together. `generations` has one for each handler of `config`,
+    /// `folders` each of its static folders.
     pub(super) fn new(
         config: Arc<Config>,
         generations: Vec<(Arc<Handler>, Arc<Generation>)>,
+        folders: &Folders,
     ) -> Result<Self> {
         let entries: Vec<Entry> = generations
             .into_iter()
             .map(|(handler, generation)| Entry { handler, generation })
             .collect();
         let goal = |(key, target): &(RouteKey, Target)| -> Result<(RouteKey, Goal)> {
-            Ok((key.clone(), goal(key, target, &entries)?))
+            Ok((key.clone(), goal(key, target, &entries, folders)?))
         };
         let routes = config.routes.iter().map(goal).collect::<Result<_>>()?;
         Ok(Site { routes: Arc::new(Routes::new(routes)?), config, entries })
@@ -64,6 +69,15 @@ impl Site {
 
     pub fn generation(&self, index: usize) -> Option<&Arc<Generation>> {
         self.entries.get(index).map(|entry| &entry.generation)
+    }
+
+    /// Whether each static folder is still the one of its name. One whose name leads
+    /// nowhere is: it serves until there is another. Blocks.
+    pub(super) fn folders_are_current(&self) -> bool {
+        self.routes.targets().all(|goal| match goal {
+            Goal::Files { files, .. } => files.is_current(),
+            _ => true,
+        })
     }
 
     pub fn handlers(&self) -> impl Iterator<Item = (&Arc<Handler>, &Arc<Generation>)> {
@@ -86,7 +100,7 @@ impl Site {
     }
 }
 
-fn goal(key: &RouteKey, target: &Target, entries: &[Entry]) -> Result<Goal> {
+fn goal(key: &RouteKey, target: &Target, entries: &[Entry], folders: &Folders) -> Result<Goal> {
     let base = key.path.base();
     Ok(match target {
         Target::Handler(name) => Goal::Handler {
@@ -97,11 +111,33 @@ fn goal(key: &RouteKey, target: &Target, entries: &[Entry]) -> Result<Goal> {
             base: (!base.is_empty()).then(|| HeaderValue::from_str(base)).transpose()?,
         },
         Target::Static(folder) => {
-            Goal::Files { files: Files::open(folder)?, base: base.to_owned() }
+            let files = folders.0.get(folder).cloned();
+            let files = files.with_context(|| format!("`{}` is not open", folder.display()))?;
+            Goal::Files { files, base: base.to_owned() }
         }
         Target::Redirect { to, status } => Goal::Redirect { to: to.clone(), status: *status },
         Target::Status(status) => Goal::Status(*status),
     })
+}
+
+/// The static folders of a site, open.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Folders(BTreeMap<PathBuf, Files>);
+
+impl Folders {
+    /// Opens the folders of `config`, or says what is wrong with each that cannot be
+    /// opened. Blocks.
+    pub(super) fn open(config: &Config) -> Result<Self, Vec<String>> {
+        let mut open = BTreeMap::new();
+        let mut problems = Vec::new();
+        for folder in config.static_folders() {
+            match Files::open(folder) {
+                Ok(files) => drop(open.insert(folder.to_owned(), files)),
+                Err(error) => problems.push(format!("{error:#}")),
+            }
+        }
+        if problems.is_empty() { Ok(Folders(open)) } else { Err(problems) }
+    }
 }
 
 /// Holds the current site, and knows the generations that still drain.
@@ -111,8 +147,8 @@ pub struct Registry {
     /// One change at a time.
     changing: Mutex<()>,
     draining: Mutex<Vec<Weak<Generation>>>,
-    /// Why the config that is there now is not the one that serves.
-    config_trouble: Mutex<Option<String>>,
+    /// The reloads of the config.
+    pub config: ReloadLog,
 }
 
 impl Registry {
@@ -121,7 +157,7 @@ impl Registry {
             site: ArcSwap::from_pointee(site),
             changing: Mutex::default(),
             draining: Mutex::default(),
-            config_trouble: Mutex::default(),
+            config: ReloadLog::default(),
         })
     }
 
@@ -154,18 +190,9 @@ impl Registry {
         }
     }
 
-    pub fn config_trouble(&self) -> Option<String> {
-        self.config_trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    pub(super) fn set_config_trouble(&self, trouble: Option<String>) {
-        *self.config_trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
-    }
-
     /// Replaced generations that still serve somebody.
     pub fn draining(&self) -> Vec<Arc<Generation>> {
-        let mut draining = self.draining.lock().unwrap_or_else(PoisonError::into_inner);
-        draining.retain(|weak| weak.strong_count() > 0);
+        let draining = self.draining.lock().unwrap_or_else(PoisonError::into_inner);
         draining.iter().filter_map(Weak::upgrade).filter(|g| g.pool.instances() > 0).collect()
     }
 
@@ -174,7 +201,10 @@ impl Registry {
     fn drain(&self, generation: Arc<Generation>) {
         generation.pool.retire();
         let weak = Arc::downgrade(&generation);
-        self.draining.lock().unwrap_or_else(PoisonError::into_inner).push(weak.clone());
+        let mut draining = self.draining.lock().unwrap_or_else(PoisonError::into_inner);
+        draining.retain(|weak| weak.strong_count() > 0);
+        draining.push(weak.clone());
+        drop(draining);
         tokio::spawn(cut_after(weak, generation.limits.drain));
     }
 }

@@ -1,33 +1,42 @@
 //! Keeps the site up to date with its files: notices that one changed, lets it
 //! settle, judges it, and swaps in what is good. What is bad is reported once and
-//! changes nothing.
+//! changes nothing; if it may become good without a sign, it is tried again.
+//!
+//! Everything that blocks or takes long is a job; the task itself only decides.
 
-mod apply;
-mod file;
+mod component;
+mod conclude;
+mod config;
+mod depends;
+mod survey;
+mod watched;
 
-use super::handler::{Generation, Handler};
-use super::load::{LoadError, Workshop, describe};
+use super::load::Workshop;
 use super::registry::Registry;
-use super::watch::{FolderWatch, Noticed, folders_of};
-use crate::config::Source;
+use super::watch::{FolderWatch, Noticed};
+use crate::config::{Config, Source};
 use crate::id::HandlerName;
 use crate::limits::ServerLimits;
 use crate::meter::ServerMeter;
-use apply::Applied;
-use file::{Examined, FileState};
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use component::Examined;
+use config::{Read, Ready};
+use depends::{Dependency, Mark};
+use futures_util::FutureExt;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
-use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use survey::{Interest, Surveyed, survey};
+use tokio::sync::{Notify, mpsc};
+use tokio::task::{Id, JoinSet};
+use tokio::time::{Instant, sleep_until};
+use watched::{Failure, Watched};
 
-/// What the reloader can be asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reload {
-    /// Look at everything now, whatever the file system has told.
-    Now,
+/// What is kept up to date.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Subject {
+    Config,
+    Handler(HandlerName),
 }
 
 /// The one task that changes what is served.
@@ -38,130 +47,153 @@ pub struct Reloader {
     source: Source,
     limits: ServerLimits,
     meter: Arc<ServerMeter>,
-    commands: mpsc::Receiver<Reload>,
-    files: BTreeMap<HandlerName, FileState>,
-    config: FileState,
+    wanted: Arc<Notify>,
+    subjects: BTreeMap<Subject, Watched>,
+    /// Handlers that a new config is loading: it decides what they will be.
+    claimed: BTreeSet<Subject>,
+    /// A config that is being loaded.
+    loading: Option<Loading>,
+    interest: Interest,
+    surveying: Surveying,
+    /// `None` while a survey has it, and where there is none.
+    watch: Option<FolderWatch>,
+    work: JoinSet<Done>,
+    running: HashMap<Id, Job>,
 }
 
-/// A piece of work that is under way.
+#[derive(Debug)]
+enum Surveying {
+    At(Instant),
+    UnderWay { again: bool },
+}
+
+#[derive(Debug)]
+struct Loading {
+    began: Instant,
+    /// Of the config when it was read.
+    marks: Vec<Mark>,
+    /// What has a say in whether it can be loaded.
+    depends: Vec<Dependency>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Job {
+    Survey,
+    Look(Subject),
+}
+
+/// A job that has ended.
 enum Done {
-    Component(HandlerName, Examined),
-    Config(Applied),
+    Survey(Surveyed),
+    Component(HandlerName, Option<Examined>),
+    Config(Option<Read>),
+    Load(Result<Ready, Failure>),
 }
-
-/// While files keep changing, they are looked at after this many settle times all
-/// the same: a storm of saves must not keep the last good version from serving.
-const MAX_SETTLES: u32 = 10;
 
 impl Reloader {
+    /// Looks at everything whenever `wanted` is notified, besides looking at what
+    /// seems to have changed.
     pub(crate) fn new(
         registry: Arc<Registry>,
         workshop: Workshop,
         source: Source,
         limits: &ServerLimits,
         meter: Arc<ServerMeter>,
-        commands: mpsc::Receiver<Reload>,
+        wanted: Arc<Notify>,
     ) -> Self {
-        let config = FileState::new(source.path().to_owned());
         let mut reloader = Reloader {
             registry,
             workshop,
             source,
             limits: limits.clone(),
             meter,
-            commands,
-            files: BTreeMap::new(),
-            config,
+            wanted,
+            subjects: BTreeMap::new(),
+            claimed: BTreeSet::new(),
+            loading: None,
+            interest: Interest::default(),
+            surveying: Surveying::At(Instant::now()),
+            watch: None,
+            work: JoinSet::new(),
+            running: HashMap::new(),
         };
         reloader.follow_site();
         reloader
     }
 
     /// Runs until it is dropped. Without file events it still polls.
-    pub async fn run(mut self) {
-        let mut watch = FolderWatch::new()
-            .map_err(|error| {
-                tracing::warn!(cause = format!("{error:#}"), "watching by polling only")
-            })
-            .ok();
-        let mut poll = interval(self.limits.poll);
-        poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut work: JoinSet<Done> = JoinSet::new();
-        self.watch_files(watch.as_mut());
+    pub async fn run(self) {
+        let registry = self.registry.clone();
+        if AssertUnwindSafe(self.keep_current()).catch_unwind().await.is_err() {
+            let trouble = "the reloader panicked; nothing is reloaded until a restart";
+            registry.config.failed("rejected", trouble, Duration::ZERO);
+            tracing::error!("{trouble}");
+        }
+    }
+
+    async fn keep_current(mut self) {
+        let mut events = match FolderWatch::new() {
+            Ok((watch, events)) => {
+                self.watch = Some(watch);
+                events
+            }
+            Err(error) => {
+                tracing::warn!(cause = format!("{error:#}"), "watching by polling only");
+                mpsc::channel(1).1
+            }
+        };
         loop {
-            self.start_due(&mut work);
-            let due = self.next_due(&work);
-            let noticed = async {
-                match &mut watch {
-                    Some(watch) => watch.next().await,
-                    None => std::future::pending().await,
-                }
-            };
+            self.start_due();
+            let due = self.next_due();
             tokio::select! {
-                noticed = noticed => self.notice(&noticed),
-                Some(Reload::Now) = self.commands.recv() => self.look_at_all(),
-                _ = poll.tick() => {
-                    self.poll();
-                    self.watch_files(watch.as_mut());
-                }
-                Some(done) = work.join_next() => {
-                    match done {
-                        Ok(done) => self.finish(done),
-                        Err(error) => tracing::error!(cause = %error, "a reload panicked"),
-                    }
-                    self.watch_files(watch.as_mut());
-                }
+                Some(noticed) = events.recv() => self.notice(&noticed),
+                () = self.wanted.notified() => self.look_at_all(),
+                Some(ended) = self.work.join_next_with_id() => self.finish(ended),
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
             }
         }
     }
 
-    /// One state for each handler of the site, keeping those that are known.
+    /// One state for the config and each handler of the site, keeping those that are
+    /// known.
     fn follow_site(&mut self) {
-        let site = self.registry.site();
-        let mut files = BTreeMap::new();
+        let site = self.registry.site().clone();
+        let mut known = std::mem::take(&mut self.subjects);
+        let mut follow = |subject: Subject, depends: Vec<Dependency>| {
+            let watched = match known.remove(&subject) {
+                Some(mut watched) => {
+                    watched.depend_on(depends);
+                    watched
+                }
+                None => Watched::new(depends),
+            };
+            self.subjects.insert(subject, watched);
+        };
+        follow(Subject::Config, config_depends(&self.source, &site.config));
         for (handler, generation) in site.handlers() {
-            let path = generation.config.component.clone();
-            let known = self.files.remove(&handler.name).filter(|state| state.path == path);
-            let mut state = known.unwrap_or_else(|| FileState::new(path));
-            state.serves(generation.component.hash);
-            files.insert(handler.name.clone(), state);
+            let files = generation.config.files();
+            let depends = files.map(|file| Dependency::File(file.to_owned())).collect();
+            follow(Subject::Handler(handler.name.clone()), depends);
         }
-        drop(site);
-        self.files = files;
+        self.survey_soon();
     }
 
-    fn watch_files(&self, watch: Option<&mut FolderWatch>) {
-        let Some(watch) = watch else { return };
-        // Of a folder, the files in it are what changes.
-        let source: PathBuf = match &self.source {
-            Source::Folder(folder) => folder.join("any.wasm"),
-            Source::File(file) | Source::Component(file) => file.clone(),
-        };
-        let files = self.files.values().map(|state| state.path.as_path());
-        watch.set(files.chain([source.as_path()]));
+    /// Something is to be watched that the last survey did not know.
+    fn survey_soon(&mut self) {
+        match &mut self.surveying {
+            Surveying::At(at) => *at = Instant::now(),
+            Surveying::UnderWay { again } => *again = true,
+        }
     }
 
     fn notice(&mut self, noticed: &Noticed) {
-        let folder_source = matches!(self.source, Source::Folder(_));
         match noticed {
-            Noticed::Anything => self.poll(),
+            Noticed::Anything => self.survey_soon(),
             Noticed::Paths(paths) => {
-                let touches = |file: &Path| {
-                    let folders = folders_of(file);
-                    paths
-                        .iter()
-                        .any(|path| folders.iter().any(|f| path.parent() == Some(f) || path == f))
-                };
-                for state in self.files.values_mut().filter(|state| touches(&state.path)) {
-                    state.touch();
-                }
-                let config = match &self.config.path {
-                    folder if folder_source => folder.join("any.wasm"),
-                    file => file.clone(),
-                };
-                if touches(&config) {
-                    self.config.touch();
+                for subject in paths.iter().flat_map(|path| self.interest.in_event(path)) {
+                    if let Some(watched) = self.subjects.get_mut(subject) {
+                        watched.touch();
+                    }
                 }
             }
         }
@@ -169,150 +201,74 @@ impl Reloader {
 
     fn look_at_all(&mut self) {
         tracing::info!("reloading on request");
-        for state in self.files.values_mut().chain([&mut self.config]) {
-            state.force();
+        for watched in self.subjects.values_mut() {
+            watched.force();
         }
     }
 
-    fn poll(&mut self) {
-        for state in self.files.values_mut() {
-            state.poll();
-        }
-        match &self.source {
-            // A new file changes its folder's own times.
-            Source::File(_) | Source::Folder(_) => self.config.poll(),
-            Source::Component(_) => {}
-        }
+    /// When something is to be done that no event will tell of.
+    fn next_due(&self) -> Option<Instant> {
+        let looks = self.subjects.iter().filter_map(|(subject, watched)| {
+            watched.due(self.limits.settle).filter(|_| !self.claimed.contains(subject))
+        });
+        let survey = match self.surveying {
+            Surveying::At(at) => Some(at),
+            Surveying::UnderWay { .. } => None,
+        };
+        looks.chain(survey).min()
     }
 
-    /// When the next file has settled; nothing while it is being worked on.
-    fn next_due(&self, work: &JoinSet<Done>) -> Option<Instant> {
-        let settle = self.limits.settle;
-        let files = self.files.values().filter(|state| !state.busy);
-        let due = files.filter_map(|state| state.due(settle, MAX_SETTLES));
-        let config = self.config.due(settle, MAX_SETTLES).filter(|_| work.is_empty());
-        if self.config.busy { None } else { due.chain(config).min() }
-    }
-
-    fn start_due(&mut self, work: &mut JoinSet<Done>) {
-        if self.config.busy {
-            return;
-        }
+    fn start_due(&mut self) {
         let now = Instant::now();
-        let settle = self.limits.settle;
-        let is_due =
-            |state: &FileState| state.due(settle, MAX_SETTLES).is_some_and(|due| due <= now);
-        if is_due(&self.config) {
-            // The config decides which handlers there are: it waits until nothing
-            // else is under way, and then goes first.
-            if work.is_empty() {
-                self.config.start();
-                let apply =
-                    apply::run(self.source.clone(), self.workshop.clone(), self.registry.clone());
-                work.spawn(async move { Done::Config(apply.await) });
-            }
-            return;
+        if matches!(self.surveying, Surveying::At(at) if at <= now) {
+            self.start_survey();
         }
-        let site = self.registry.site();
-        for (name, state) in &mut self.files {
-            if state.busy || !is_due(state) {
+        let site = self.registry.site().clone();
+        for (subject, watched) in &mut self.subjects {
+            let is_due = watched.due(self.limits.settle).is_some_and(|due| due <= now);
+            if !is_due || self.claimed.contains(subject) {
                 continue;
             }
-            let Some((handler, generation)) = site.find(name) else { continue };
-            let examine = state.start().examine(
-                self.workshop.clone(),
-                handler.clone(),
-                generation.config.clone(),
-                generation.number,
-                self.limits.compile_notice,
-            );
-            let name = name.clone();
-            work.spawn(async move { Done::Component(name, examine.await) });
-        }
-    }
-
-    fn finish(&mut self, done: Done) {
-        match done {
-            Done::Component(name, examined) => self.finish_component(&name, examined),
-            Done::Config(applied) => self.finish_config(applied),
-        }
-    }
-
-    fn finish_component(&mut self, name: &HandlerName, examined: Examined) {
-        let site = self.registry.site();
-        let Some((handler, current)) = site.find(name).map(|(h, g)| (h.clone(), g.clone())) else {
-            return;
-        };
-        drop(site);
-        let Some(state) = self.files.get_mut(name) else { return };
-        let took = examined.took;
-        match state.conclude(examined) {
-            file::Verdict::Nothing => {}
-            file::Verdict::Unchanged => {
-                handler.meter.reloads.count("unchanged");
-                if handler.reloads.trouble().is_some() {
-                    handler.reloads.recovered();
-                    tracing::info!(handler = %name, generation = %current.number, "the file is again the one that serves");
+            let handle = match subject {
+                Subject::Config => {
+                    let read = config::read(watched.start(), self.source.clone(), site.clone());
+                    self.work.spawn(async move { Done::Config(read.await) })
                 }
-            }
-            file::Verdict::Swap(generation) => self.swap(&handler, &current, generation, took),
-            file::Verdict::Refuse(error) => refuse(&handler, &current, &state.path, &error, took),
-        }
-    }
-
-    fn swap(
-        &self,
-        handler: &Handler,
-        current: &Generation,
-        generation: Arc<Generation>,
-        took: Duration,
-    ) {
-        handler.reloads.succeeded(&generation, took);
-        handler.meter.reloads.count("ok");
-        tracing::info!(
-            handler = %handler.name,
-            generation = %generation.number,
-            replaces = %current.number,
-            took_ms = took.as_millis(),
-            "swapped"
-        );
-        self.registry.swap_generation(generation);
-    }
-
-    fn finish_config(&mut self, applied: Applied) {
-        self.config.finished();
-        match applied {
-            Applied::Unchanged => {
-                self.meter.config_reloads.count("unchanged");
-                self.registry.set_config_trouble(None);
-            }
-            Applied::Site { site, summary } => {
-                self.registry.swap_site(site);
-                self.registry.set_config_trouble(None);
-                self.meter.config_reloads.count("ok");
-                tracing::info!("config reloaded: {summary}");
-                self.follow_site();
-            }
-            Applied::Refused(reason) => {
-                // The same refusal again is no news.
-                if self.registry.config_trouble().as_ref() != Some(&reason) {
-                    self.meter.config_reloads.count("rejected");
-                    tracing::error!("config refused, the old one stays: {reason}");
-                    self.registry.set_config_trouble(Some(reason));
+                Subject::Handler(name) => {
+                    let Some((handler, generation)) = site.find(name) else { continue };
+                    let examine = component::examine(
+                        watched.start(),
+                        self.workshop.clone(),
+                        handler.clone(),
+                        generation.clone(),
+                    );
+                    let name = name.clone();
+                    self.work.spawn(async move { Done::Component(name, examine.await) })
                 }
-            }
+            };
+            self.running.insert(handle.id(), Job::Look(subject.clone()));
         }
+    }
+
+    fn start_survey(&mut self) {
+        let watch = self.watch.take();
+        let subjects: Vec<_> = self
+            .subjects
+            .iter()
+            .map(|(subject, watched)| (subject.clone(), watched.depends().to_vec()))
+            .collect();
+        let id = self.work.spawn_blocking(move || Done::Survey(survey(subjects, watch))).id();
+        self.running.insert(id, Job::Survey);
+        self.surveying = Surveying::UnderWay { again: false };
     }
 }
 
-fn refuse(handler: &Handler, current: &Generation, path: &Path, error: &LoadError, took: Duration) {
-    let result = if matches!(error, LoadError::Missing) { "missing" } else { "rejected" };
-    handler.meter.reloads.count(result);
-    handler.reloads.failed(result, &error.to_string(), took);
-    tracing::error!(
-        generation = %current.number,
-        "reload {result}, generation {} keeps serving: {}",
-        current.number,
-        describe(&handler.name, &path.display().to_string(), error)
-    );
+/// What the config depends on. That of one component is made up, and of nothing.
+fn config_depends(source: &Source, config: &Config) -> Vec<Dependency> {
+    let folders = config.static_folders().map(|folder| Dependency::Place(folder.to_owned()));
+    match source {
+        Source::File(file) => folders.chain([Dependency::File(file.clone())]).collect(),
+        Source::Folder(folder) => vec![Dependency::Listing(folder.clone())],
+        Source::Component(_) => Vec::new(),
+    }
 }

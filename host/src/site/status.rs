@@ -3,16 +3,17 @@
 
 use super::handler::{Generation, Handler};
 use super::registry::Registry;
+use crate::id::GenerationNumber;
 use crate::wasm::Origin;
 use serde::Serialize;
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-/// How many reloads a handler remembers.
+/// How many reloads are remembered of a handler, and of the config.
 const HISTORY: usize = 20;
 
-/// The last reloads of a handler, and what is wrong with its file now.
+/// The last reloads of a handler or of the config, and what is wrong with its file now.
 #[derive(Debug, Default)]
 pub struct ReloadLog(Mutex<State>);
 
@@ -45,6 +46,7 @@ pub struct SiteStatus {
     pub draining: Vec<GenerationStatus>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub config_trouble: Option<String>,
+    pub config_reloads: Vec<ReloadStatus>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -85,13 +87,13 @@ pub struct RouteStatus {
 }
 
 impl ReloadLog {
-    pub(super) fn succeeded(&self, generation: &Generation, took: Duration) {
+    pub(super) fn succeeded(&self, generation: Option<GenerationNumber>, took: Duration) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         state.trouble = None;
         state.push(ReloadStatus {
             at: now(),
             result: "ok",
-            generation: Some(generation.number.0),
+            generation: generation.map(|number| number.0),
             reason: None,
             duration_ms: millis(took),
         });
@@ -110,9 +112,9 @@ impl ReloadLog {
         });
     }
 
-    /// The file is again what serves.
-    pub(super) fn recovered(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).trouble = None;
+    /// The file is again what serves. Returns whether something was wrong with it.
+    pub(super) fn recovered(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).trouble.take().is_some()
     }
 
     pub fn trouble(&self) -> Option<String> {
@@ -136,7 +138,7 @@ impl State {
 
 impl Registry {
     pub fn status(&self) -> SiteStatus {
-        let config_trouble = self.config_trouble();
+        let config_trouble = self.config.trouble();
         let site = self.site();
         let handlers: Vec<HandlerStatus> = site
             .handlers()
@@ -158,6 +160,7 @@ impl Registry {
             routes,
             draining: self.draining().iter().map(|g| generation_status(g)).collect(),
             config_trouble,
+            config_reloads: self.config.history(),
         }
     }
 }

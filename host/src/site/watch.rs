@@ -7,6 +7,7 @@ use notify::{Config, Event, RecommendedWatcher, RecursiveMode, Watcher};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::mpsc;
 
 /// Events that may wait to be looked at. When there are more, everything is looked
@@ -16,10 +17,12 @@ const QUEUE: usize = 1024;
 /// Links in a chain that is followed; more is a loop.
 const MAX_LINKS: usize = 40;
 
+/// The folders that are watched. Their events come out of the receiver that
+/// [`FolderWatch::new`] gives.
+#[derive(Debug)]
 pub(super) struct FolderWatch {
     watcher: RecommendedWatcher,
     folders: BTreeSet<PathBuf>,
-    events: mpsc::Receiver<Noticed>,
 }
 
 /// What the operating system has told.
@@ -31,8 +34,9 @@ pub(super) enum Noticed {
 }
 
 impl FolderWatch {
-    pub(super) fn new() -> Result<Self> {
+    pub(super) fn new() -> Result<(Self, mpsc::Receiver<Noticed>)> {
         let (sender, events) = mpsc::channel(QUEUE);
+        let lost = AtomicBool::new(false);
         let report = move |event: notify::Result<Event>| {
             let noticed = match event {
                 // Reading a file is no change.
@@ -41,18 +45,23 @@ impl FolderWatch {
                 Ok(event) => Noticed::Paths(event.paths),
                 Err(_) => Noticed::Anything,
             };
-            // A full queue already says that there is work; the poll finds the rest.
-            let _ = sender.try_send(noticed);
+            // What follows a loss tells of it.
+            let noticed =
+                if lost.swap(false, Ordering::Relaxed) { Noticed::Anything } else { noticed };
+            if sender.try_send(noticed).is_err() {
+                lost.store(true, Ordering::Relaxed);
+            }
         };
         let watcher = RecommendedWatcher::new(report, Config::default())
             .context("cannot watch files; are there too many inotify instances?")?;
-        Ok(FolderWatch { watcher, folders: BTreeSet::new(), events })
+        Ok((FolderWatch { watcher, folders: BTreeSet::new() }, events))
     }
 
-    /// Watches what `files` depend on, and nothing else. Folders that cannot be
-    /// watched now are tried again at the next call.
-    pub(super) fn set<'a>(&mut self, files: impl Iterator<Item = &'a Path>) {
-        let wanted: BTreeSet<PathBuf> = files.flat_map(folders_of).collect();
+    /// Watches these folders and no others. They are named in one way each, or two
+    /// names of one would share a watch, and giving up one of them would end it.
+    /// Those that cannot be watched now are tried again at the next call. Blocks.
+    pub(super) fn set<'a>(&mut self, wanted: impl Iterator<Item = &'a PathBuf>) {
+        let wanted: BTreeSet<PathBuf> = wanted.cloned().collect();
         for gone in self.folders.difference(&wanted) {
             // A folder that was deleted is no longer watched anyway.
             let _ = self.watcher.unwatch(gone);
@@ -71,13 +80,6 @@ impl FolderWatch {
             }
         }
         self.folders = watched;
-    }
-
-    pub(super) async fn next(&mut self) -> Noticed {
-        match self.events.recv().await {
-            Some(noticed) => noticed,
-            None => std::future::pending().await,
-        }
     }
 }
 

@@ -6,7 +6,6 @@ use super::data::Data;
 use super::engine::{Concurrency, Engines};
 use super::imports;
 use super::inspect::{NotAHandler, Shape, World, inspect};
-use crate::limits::Size;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use wasmtime::Engine;
@@ -52,8 +51,6 @@ pub(super) enum Entry {
 pub enum Refused {
     #[error(transparent)]
     NotAHandler(#[from] NotAHandler),
-    #[error("the file has {size} bytes, more than `component_size` allows ({limit})")]
-    TooLarge { size: u64, limit: Size },
     #[error("{}", missing_text(.0))]
     MissingImports(Vec<String>),
     #[error("it cannot be compiled: {0}")]
@@ -71,14 +68,13 @@ pub struct Loader(Arc<Inner>);
 struct Inner {
     engines: Engines,
     cache: Option<Cache>,
-    limit: Size,
     single: OnceLock<Linker<Data>>,
     many: OnceLock<Linker<Data>>,
 }
 
 impl Loader {
-    pub(super) fn new(engines: Engines, cache: Option<Cache>, limit: Size) -> Self {
-        let inner = Inner { engines, cache, limit, single: OnceLock::new(), many: OnceLock::new() };
+    pub(super) fn new(engines: Engines, cache: Option<Cache>) -> Self {
+        let inner = Inner { engines, cache, single: OnceLock::new(), many: OnceLock::new() };
         Loader(Arc::new(inner))
     }
 
@@ -86,9 +82,6 @@ impl Loader {
     /// one: call it off the async threads.
     pub fn load(&self, bytes: &[u8]) -> Result<Component, Refused> {
         let size = bytes.len() as u64;
-        if size > self.0.limit.get() {
-            return Err(Refused::TooLarge { size, limit: self.0.limit });
-        }
         let shape = inspect(bytes)?;
         let missing: Vec<String> = shape
             .imports

@@ -1,0 +1,78 @@
+//! A look at a handler: its component and its secrets.
+
+use super::super::handler::{Generation, Handler};
+use super::super::load::Workshop;
+use super::super::refusal::LoadError;
+use super::depends::Mark;
+use super::watched::Look;
+use crate::wasm::ContentHash;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// What a look at a handler came to.
+pub(super) struct Examined {
+    pub(super) marks: Vec<Mark>,
+    pub(super) took: Duration,
+    pub(super) outcome: Outcome,
+}
+
+pub(super) enum Outcome {
+    /// It is what serves.
+    Unchanged,
+    /// It is what was refused.
+    StillRefused,
+    New(Arc<Generation>),
+    Refused {
+        error: LoadError,
+        /// Of the file, if it could be read.
+        content: Option<ContentHash>,
+    },
+}
+
+/// Reads the handler's files and, if what they say is new, makes a generation of it.
+/// `None` if nothing can have changed.
+pub(super) async fn examine(
+    look: Look,
+    workshop: Workshop,
+    handler: Arc<Handler>,
+    current: Arc<Generation>,
+) -> Option<Examined> {
+    let began = Instant::now();
+    let refused = look.refused;
+    let marks = tokio::task::spawn_blocking(move || look.marks()).await.ok()??;
+    let outcome = judge(&workshop, &handler, &current, refused).await;
+    Some(Examined { marks, took: began.elapsed(), outcome })
+}
+
+async fn judge(
+    workshop: &Workshop,
+    handler: &Arc<Handler>,
+    current: &Generation,
+    refused: Option<ContentHash>,
+) -> Outcome {
+    let config = &current.config;
+    let (bytes, values) = match workshop.read(config).await {
+        Ok(read) => read,
+        Err(error) => return Outcome::Refused { error, content: None },
+    };
+    let hash = ContentHash::of(&bytes);
+    if Some(hash) == refused {
+        return Outcome::StillRefused;
+    }
+    let values = match values {
+        Ok(values) => values,
+        Err(error) => return Outcome::Refused { error, content: None },
+    };
+    let made = if hash != current.component.hash {
+        workshop.make(handler, config, bytes, values).await
+    } else if values != current.values {
+        workshop.prepare(handler, config, current.component.clone(), values).await
+    } else {
+        return Outcome::Unchanged;
+    };
+    match made {
+        Ok(generation) => Outcome::New(generation),
+        Err(error) => Outcome::Refused { error, content: Some(hash) },
+    }
+}

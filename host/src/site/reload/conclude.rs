@@ -1,0 +1,212 @@
+//! What follows from a job that has ended: a swap, a line in the log, another job.
+
+use super::super::handler::{Generation, Handler};
+use super::super::read::ReadError;
+use super::super::refusal::{Blame, LoadError, Problem};
+use super::component::{Examined, Outcome};
+use super::config::{self, Draft, Plan, Read, Ready};
+use super::depends::Mark;
+use super::survey::Surveyed;
+use super::watched::{Failure, News};
+use super::{Done, Job, Loading, Reloader, Subject, Surveying, config_depends};
+use crate::id::HandlerName;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::{Id, JoinError};
+use tokio::time::Instant;
+
+impl Reloader {
+    pub(super) fn finish(&mut self, ended: Result<(Id, Done), JoinError>) {
+        match ended {
+            Ok((id, done)) => {
+                self.running.remove(&id);
+                match done {
+                    Done::Survey(surveyed) => self.finish_survey(surveyed),
+                    Done::Component(name, examined) => self.finish_component(&name, examined),
+                    Done::Config(read) => self.finish_read(read),
+                    Done::Load(result) => self.finish_load(result),
+                }
+            }
+            Err(error) => self.finish_panicked(&error),
+        }
+    }
+
+    fn finish_survey(&mut self, surveyed: Surveyed) {
+        let again = matches!(self.surveying, Surveying::UnderWay { again: true });
+        let pause = if again { Duration::ZERO } else { self.limits.poll };
+        self.surveying = Surveying::At(Instant::now() + pause);
+        self.watch = surveyed.watch;
+        self.interest = surveyed.interest;
+        for (subject, depends, marks) in surveyed.marks {
+            let watched = self.subjects.get_mut(&subject);
+            if let Some(watched) = watched.filter(|watched| watched.depends() == depends) {
+                watched.polled(&marks);
+            }
+        }
+    }
+
+    fn finish_component(&mut self, name: &HandlerName, examined: Option<Examined>) {
+        let site = self.registry.site().clone();
+        let watched = self.subjects.get_mut(&Subject::Handler(name.clone()));
+        let (Some(watched), Some((handler, current))) = (watched, site.find(name)) else { return };
+        let Some(Examined { marks, took, outcome }) = examined else { return watched.stop() };
+        match outcome {
+            // A new config came between.
+            Outcome::New(generation) if generation.config != current.config => {
+                watched.stop();
+                watched.force();
+            }
+            Outcome::New(generation) => {
+                watched.succeed(marks);
+                self.swap(handler, current, generation, took);
+            }
+            Outcome::Unchanged => {
+                watched.succeed(marks);
+                handler.meter.reloads.count("unchanged");
+                if handler.reloads.recovered() {
+                    tracing::info!(handler = %name, generation = %current.number, "the file is again the one that serves");
+                }
+            }
+            Outcome::StillRefused => {
+                watched.stay_refused(marks);
+                tracing::info!(handler = %name, "the file is still the one that was refused");
+            }
+            Outcome::Refused { error, content } => {
+                let (reason, blame) = (error.to_string(), error.blame());
+                let content = content.filter(|_| blame == Blame::Content);
+                let failure = Failure { reason, blame, content };
+                if watched.fail(marks, failure, self.limits.poll) == News::New {
+                    refuse(handler, current, &error, took);
+                }
+            }
+        }
+        // A link may lead elsewhere now.
+        self.survey_soon();
+    }
+
+    fn swap(
+        &self,
+        handler: &Handler,
+        current: &Generation,
+        generation: Arc<Generation>,
+        took: Duration,
+    ) {
+        let number = generation.number;
+        self.registry.swap_generation(generation);
+        handler.reloads.succeeded(Some(number), took);
+        handler.meter.reloads.count("ok");
+        tracing::info!(
+            handler = %handler.name,
+            generation = %number,
+            replaces = %current.number,
+            took_ms = took.as_millis(),
+            "swapped"
+        );
+    }
+
+    fn finish_read(&mut self, read: Option<Read>) {
+        let Some(watched) = self.subjects.get_mut(&Subject::Config) else { return };
+        let Some(Read { marks, plan }) = read else { return watched.stop() };
+        match plan {
+            Ok(Plan::Nothing) => {
+                watched.succeed(marks);
+                self.meter.config_reloads.count("unchanged");
+                if self.registry.config.recovered() {
+                    tracing::info!("the config is again the one that is served");
+                }
+                self.follow_site();
+            }
+            Ok(Plan::Load(draft)) => self.start_load(marks, draft),
+            Err(failure) => self.refuse_config(marks, failure, Duration::ZERO),
+        }
+    }
+
+    fn start_load(&mut self, marks: Vec<Mark>, draft: Draft) {
+        self.claimed = draft.handlers().cloned().map(Subject::Handler).collect();
+        self.loading = Some(Loading { began: Instant::now(), marks, depends: draft.depends() });
+        let load = config::load(draft, self.workshop.clone());
+        let id = self.work.spawn(async move { Done::Load(load.await) }).id();
+        self.running.insert(id, Job::Look(Subject::Config));
+    }
+
+    fn finish_load(&mut self, result: Result<Ready, Failure>) {
+        self.claimed.clear();
+        let Some(Loading { began, marks, depends }) = self.loading.take() else { return };
+        let took = began.elapsed();
+        let ready = result.and_then(|ready| match ready.site(&self.registry.site()) {
+            Ok(site) => Ok((ready, site)),
+            Err(error) => {
+                let Problem { text: reason, blame } = Problem::around(format!("{error:#}"));
+                Err(Failure { reason, blame, content: None })
+            }
+        });
+        let (ready, site) = match ready {
+            Ok(ready) => ready,
+            Err(failure) => {
+                let current = self.registry.site().config.clone();
+                if let Some(watched) = self.subjects.get_mut(&Subject::Config) {
+                    let served = config_depends(&self.source, &current);
+                    watched.depend_on(served.into_iter().chain(depends).collect());
+                }
+                return self.refuse_config(marks, failure, took);
+            }
+        };
+        self.registry.swap_site(site);
+        self.registry.config.succeeded(None, took);
+        self.meter.config_reloads.count("ok");
+        tracing::info!("config reloaded: {}", ready.summary);
+        for (name, (handler, generation)) in &ready.loaded.generations {
+            handler.reloads.succeeded(Some(generation.number), took);
+            if let Some(watched) = self.subjects.get_mut(&Subject::Handler(name.clone())) {
+                watched.forgive();
+            }
+        }
+        if let Some(watched) = self.subjects.get_mut(&Subject::Config) {
+            watched.succeed(marks);
+        }
+        self.follow_site();
+    }
+
+    fn refuse_config(&mut self, marks: Vec<Mark>, failure: Failure, took: Duration) {
+        let reason = failure.reason.clone();
+        let watched = self.subjects.get_mut(&Subject::Config);
+        let news = watched.map(|watched| watched.fail(marks, failure, self.limits.poll));
+        if news == Some(News::New) {
+            self.meter.config_reloads.count("rejected");
+            self.registry.config.failed("rejected", &reason, took);
+            tracing::error!("config refused, the old one stays: {reason}");
+        }
+        self.survey_soon();
+    }
+
+    /// A panic in a job is a bug, and must not be the last of its subject.
+    fn finish_panicked(&mut self, error: &JoinError) {
+        tracing::error!(cause = %error, "a reload panicked");
+        match self.running.remove(&error.id()) {
+            Some(Job::Survey) => self.surveying = Surveying::At(Instant::now() + self.limits.poll),
+            Some(Job::Look(subject)) => {
+                if subject == Subject::Config {
+                    self.claimed.clear();
+                    self.loading = None;
+                }
+                if let Some(watched) = self.subjects.get_mut(&subject) {
+                    watched.stop();
+                }
+            }
+            None => {}
+        }
+    }
+}
+
+fn refuse(handler: &Handler, current: &Generation, error: &LoadError, took: Duration) {
+    let is_missing = matches!(error, LoadError::File(ReadError::Missing));
+    let result = if is_missing { "missing" } else { "rejected" };
+    handler.meter.reloads.count(result);
+    handler.reloads.failed(result, &error.to_string(), took);
+    tracing::error!(
+        generation = %current.number,
+        "reload {result}, generation {} keeps serving: {}",
+        current.number,
+        Problem::of(&handler.name, &current.config, error).text
+    );
+}

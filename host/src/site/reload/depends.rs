@@ -1,0 +1,118 @@
+//! What a handler or a config depends on in the file system, and how a change of it
+//! shows without reading it. Everything here blocks.
+
+use super::super::watch::folders_of;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+/// Something in the file system that has a say in what serves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Dependency {
+    /// What a file contains.
+    File(PathBuf),
+    /// Which files there are in a folder.
+    Listing(PathBuf),
+    /// Which folder has this name.
+    Place(PathBuf),
+}
+
+/// What `stat` tells of a dependency; `None` of one that is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Mark(Option<Facts>);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Facts {
+    device: u64,
+    inode: u64,
+    /// Nothing of this matters of a place.
+    content: Option<Content>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Content {
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+/// A file that changed this short a time ago may change again within one step of the
+/// file system's clock (10 ms at most on Linux, and some on a network), which
+/// nothing in its mark would show.
+const FRESH: Duration = Duration::from_millis(100);
+
+impl Dependency {
+    pub(super) fn mark(&self) -> Mark {
+        let Ok(found) = fs::metadata(self.path()) else { return Mark(None) };
+        let content = Content {
+            size: found.size(),
+            modified: (found.mtime(), found.mtime_nsec()),
+            changed: (found.ctime(), found.ctime_nsec()),
+        };
+        let content = (!matches!(self, Dependency::Place(_))).then_some(content);
+        Mark(Some(Facts { device: found.dev(), inode: found.ino(), content }))
+    }
+
+    /// The folders in which something happens when this changes.
+    pub(super) fn folders(&self) -> Vec<PathBuf> {
+        let mut folders = folders_of(self.path());
+        if let Dependency::Listing(folder) = self {
+            folders.push(folder.clone());
+        }
+        folders
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Dependency::File(path) | Dependency::Listing(path) | Dependency::Place(path) => path,
+        }
+    }
+}
+
+impl Mark {
+    /// Whether the next change is sure to give another mark.
+    pub(super) fn is_telling(self) -> bool {
+        let Some(content) = self.0.and_then(|facts| facts.content) else { return true };
+        let (Ok(seconds), Ok(nanos)) =
+            (u64::try_from(content.changed.0), u32::try_from(content.changed.1))
+        else {
+            return false;
+        };
+        let changed = SystemTime::UNIX_EPOCH + Duration::new(seconds, nanos);
+        SystemTime::now().duration_since(changed).is_ok_and(|age| age > FRESH)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_the_same_whatever_is_put_into_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("folder");
+        fs::create_dir(&path).unwrap();
+        let (place, listing) = (Dependency::Place(path.clone()), Dependency::Listing(path.clone()));
+        let (before, listed) = (place.mark(), listing.mark());
+        std::thread::sleep(Duration::from_millis(20));
+        fs::write(path.join("file"), "").unwrap();
+        assert_eq!(place.mark(), before);
+        assert_ne!(listing.mark(), listed);
+        fs::rename(&path, dir.path().join("old")).unwrap();
+        fs::create_dir(&path).unwrap();
+        assert_ne!(place.mark(), before);
+    }
+
+    #[test]
+    fn a_fresh_mark_tells_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        let file = Dependency::File(path.clone());
+        assert!(file.mark().is_telling(), "nothing is there");
+        fs::write(&path, "one").unwrap();
+        assert!(!file.mark().is_telling());
+        std::thread::sleep(FRESH * 2);
+        assert!(file.mark().is_telling());
+    }
+}

@@ -1,0 +1,99 @@
+//! What is wrong with a config is said at once, all of it, and where.
+
+use crate::support::server::{Site, squall};
+use squall_test_guests::guest;
+
+const GOOD: &str =
+    "[[routes]]\nmount = \"/\"\nhandler = \"app\"\n[handlers.app]\ncomponent = \"app.wasm\"\n";
+
+/// What `check` says of this config; it must refuse it.
+fn refusal(config: &str) -> String {
+    let site = Site::toml(config);
+    site.write("app.wasm", guest("hello03"));
+    let (status, _, stderr) = squall(&["check", "."], site.folder.path());
+    assert_eq!(status.code(), Some(64), "{config}: {stderr}");
+    stderr
+}
+
+#[test]
+fn every_mistake_is_reported() {
+    let stderr = refusal(
+        "[server]\nlisten = \"nowhere\"\ntrusted_proxies = [\"x\"]\n\
+         [server.limits]\npoll = \"0s\"\n\
+         [[routes]]\nmount = \"/\"\nhandler = \"none\"\n\
+         [[routes]]\npath = \"no-slash\"\nstatus = 204\n\
+         [handlers.app]\ncomponent = \"app.wasm\"\nisolation = \"x\"\n",
+    );
+    for place in ["toml:2:", "toml:3:", "toml:5:", "toml:8:", "toml:10:", "toml:14:"] {
+        assert!(stderr.contains(place), "{place}: {stderr}");
+    }
+    assert_eq!(stderr.matches("error: ").count(), 6, "{stderr}");
+}
+
+#[test]
+fn everything_that_cannot_be_loaded_is_reported() {
+    let stderr = refusal(&format!(
+        "{GOOD}[handlers.two]\ncomponent = \"two.wasm\"\n[handlers.three]\ncomponent = \"three.wasm\"\n\
+         [[routes]]\nmount = \"/files\"\nfolder = \"nowhere\"\n"
+    ));
+    for word in ["two.wasm", "three.wasm", "nowhere"] {
+        assert!(stderr.contains(word), "{word}: {stderr}");
+    }
+}
+
+#[test]
+fn a_limit_of_zero_that_would_serve_nothing_is_refused_in_its_place() {
+    for (name, zero) in [
+        ("poll", "\"0s\""),
+        ("instances", "0"),
+        ("h2_streams", "0"),
+        ("h2_head_size", "\"0 B\""),
+        ("h2_ping", "\"0s\""),
+        ("log_queue", "0"),
+        ("first_byte", "\"0s\""),
+    ] {
+        let stderr = refusal(&format!("[server.limits]\n{name} = {zero}\n{GOOD}"));
+        assert!(stderr.contains(&format!("toml:2:1: `{name}` is 0")), "{stderr}");
+    }
+    for (name, zero) in [("cpu", "\"0s\""), ("head_deadline", "\"0s\""), ("memory", "\"0 B\"")] {
+        let stderr = refusal(&format!("{GOOD}[handlers.app.limits]\n{name} = {zero}\n"));
+        assert!(stderr.contains(&format!("toml:7:1: `{name}` is 0")), "{stderr}");
+        let stderr = refusal(&format!("[limits]\n{name} = {zero}\n{GOOD}"));
+        assert!(stderr.contains(&format!("toml:2:1: `{name}` is 0")), "{stderr}");
+        assert_eq!(stderr.matches("error: ").count(), 1, "{stderr}");
+    }
+    let stderr = refusal(&format!("[server.limits]\npoll = \"99999999h\"\n{GOOD}"));
+    assert!(stderr.contains("at most a year"), "{stderr}");
+}
+
+#[test]
+fn a_conflict_is_reported_at_the_later_route_with_all_of_its_key() {
+    let stderr = refusal(&format!(
+        "[[routes]]\nhost = \"a.example\"\nmethods = [\"PUT\"]\npath = \"/x/{{a}}\"\nstatus = 204\n\
+         [[routes]]\nhost = \"a.example\"\nmethods = [\"PUT\"]\npath = \"/x/{{b}}\"\nstatus = 205\n{GOOD}"
+    ));
+    assert!(stderr.contains("toml:6:1: "), "{stderr}");
+    assert!(
+        stderr.contains("`PUT a.example/x/{b}` is in conflict with `PUT a.example/x/{a}`"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn an_address_of_another_type_is_explained() {
+    let stderr = refusal(&format!("[server]\nlisten = 3000\n{GOOD}"));
+    assert!(stderr.contains("an address such as `\"127.0.0.1:3000\"`"), "{stderr}");
+}
+
+#[test]
+fn no_handler_may_write_where_the_config_or_a_component_is() {
+    for host in [".", "sub/..", ".."] {
+        let stderr = refusal(&format!(
+            "{GOOD}folders = [{{ host = \"{host}\", guest = \"/x\", access = \"read-write\" }}]\n"
+        ));
+        assert!(stderr.contains("could grant itself anything"), "{stderr}");
+    }
+    let twice = "folders = [{ host = \"a\", guest = \"/x\" }, { host = \"b\", guest = \"/x\" }]";
+    let stderr = refusal(&format!("{GOOD}{twice}\n"));
+    assert!(stderr.contains("there is a folder at `/x` already"), "{stderr}");
+}
