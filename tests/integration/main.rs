@@ -12,6 +12,7 @@ mod abandoned;
 mod clients;
 mod command_line;
 mod documents;
+mod forwarded;
 mod grants;
 mod guests;
 mod http;

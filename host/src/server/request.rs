@@ -16,14 +16,15 @@ use std::net::IpAddr;
 
 /// The prefix of the request headers that tell a guest what the host knows. No
 /// client can send one.
-pub(super) const RESERVED_PREFIX: &str = "squall";
+pub(super) const RESERVED_PREFIX: &str = "squall-";
 
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("squall-request-id");
+pub(super) const CLIENT_ADDRESS: HeaderName = HeaderName::from_static("squall-client-address");
 pub(super) const BASE_PATH: HeaderName = HeaderName::from_static("squall-base-path");
 /// Followed by the name of a capture.
 pub(super) const CAPTURE_PREFIX: &str = "squall-path-";
 
-const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+pub(super) const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// Headers that say where a request came from: believed from trusted proxies only.
 const FORWARDED: [&str; 7] = [
@@ -146,7 +147,8 @@ fn same_host(a: &Authority, b: &Authority) -> bool {
     a.as_str().eq_ignore_ascii_case(b.as_str())
 }
 
-/// Removes what a client must not say to a guest, and says who the client is.
+/// Removes what a client must not say to a guest, and adds the peer to those on the
+/// request's way.
 pub(super) fn cleanse(
     headers: &mut HeaderMap,
     peer: IpAddr,

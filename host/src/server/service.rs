@@ -2,6 +2,7 @@
 //! leads.
 
 use super::Server;
+use super::client::client_address;
 use super::clock::{ConnectionClock, Protocol};
 use super::errand::{self, Errand};
 use super::exchange::Exchange;
@@ -73,7 +74,7 @@ impl hyper::service::Service<Request<Incoming>> for Service {
         let server = &*self.server;
         let mut exchange = Box::new(Exchange::new(
             &head,
-            self.peer,
+            client_address(&head.headers, self.peer, &server.trusted_proxies),
             self.protocol,
             self.clock.clone(),
             server.access.clone(),
