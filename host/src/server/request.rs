@@ -37,8 +37,9 @@ const FORWARDED: [&str; 7] = [
     "x-real-ip",
 ];
 
-/// Checks the head and puts it into its one form. Returns the host that routes are
-/// chosen by: in lower case, without port.
+/// Checks the head and puts it into its one form: an absolute URI whose path is normal
+/// (`path::normalise`). Returns the host that routes are chosen by: in lower case,
+/// without port and without the dot of an absolute name.
 pub(super) fn normalise_head(
     head: &mut Parts,
     protocol: Protocol,
@@ -70,7 +71,7 @@ pub(super) fn normalise_head(
                 .map_err(|_| Fault::new(FaultKind::BadTarget, format!("path `{whole}`")))?
         }
     };
-    let host = split_port(authority.as_str()).0.to_ascii_lowercase();
+    let host = without_dot(split_port(authority.as_str()).0).to_ascii_lowercase();
     let mut uri = http::uri::Parts::default();
     uri.scheme = Some(head.uri.scheme().cloned().unwrap_or(Scheme::HTTP));
     uri.authority = Some(authority);
@@ -124,7 +125,7 @@ fn parse_authority(value: &HeaderValue) -> Result<Authority, ()> {
     let port_is_sound = port
         .is_none_or(|port| port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok());
     let brackets_are_sound = host.starts_with('[') == host.ends_with(']');
-    if host.is_empty() || !port_is_sound || !brackets_are_sound {
+    if without_dot(host).is_empty() || !port_is_sound || !brackets_are_sound {
         return Err(());
     }
     Ok(authority)
@@ -141,6 +142,11 @@ fn split_port(authority: &str) -> (&str, Option<&str>) {
         None => (authority, None),
         Some(colon) => (&authority[..colon], Some(&authority[colon + 1..])),
     }
+}
+
+/// `a.example.` is the same name as `a.example` (RFC 1034 section 3.1).
+fn without_dot(host: &str) -> &str {
+    host.strip_suffix('.').unwrap_or(host)
 }
 
 fn same_host(a: &Authority, b: &Authority) -> bool {
