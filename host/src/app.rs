@@ -2,8 +2,9 @@
 //! and stopped with a deadline.
 
 use crate::config::{AccessLog as AccessForm, Config, HandlerConfig, Source};
+use crate::files::OpenFiles;
 use crate::id::HandlerName;
-use crate::limits::ServerLimits;
+use crate::limits::{ServerLimits, raise_descriptors};
 use crate::logging::LogGuard;
 use crate::logging::access::AccessLog;
 use crate::meter::ServerMeter;
@@ -79,8 +80,7 @@ impl App {
     /// a site is known before a port is open.
     pub async fn load(options: Options) -> Result<Self> {
         let config = options.source.load(&[])?;
-        let mut limits = config.limits.clone();
-        limits.connections = connections(&limits)?;
+        let limits = config.limits.clone().within(raise_descriptors())?;
         let cache = open_cache(&options.cache, &limits)?;
         let workshop = Workshop {
             runtime: Runtime::new(&limits, cache).context("cannot start the clock of guests")?,
@@ -145,6 +145,7 @@ impl Bound {
         let server = Arc::new(Server {
             registry: app.registry.clone(),
             limits: app.limits.clone(),
+            files: OpenFiles::new(app.limits.files_open, meter.clone()),
             meter,
             access,
             trusted_proxies: app.config.trusted_proxies.clone(),
@@ -212,28 +213,6 @@ async fn cut(stage: &watch::Sender<Stage>, serving: &mut Serving) -> Result<Stop
     }
     tracing::warn!(connections = open, "stopped, cutting connections");
     Ok(Stopped::Cut(open))
-}
-
-/// Raises the descriptor limit as far as allowed and takes nine tenths of it for
-/// clients. The rest is for files, outbound connections and the admin listener: a
-/// server that is full can still be looked at and reloaded.
-fn connections(limits: &ServerLimits) -> Result<u64> {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    /// What a server without clients needs, generously.
-    const RESERVE: u64 = 32;
-    let found = getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: found.maximum, maximum: found.maximum };
-    // Failing to raise it leaves what we have.
-    let _ = setrlimit(Resource::Nofile, raised);
-    let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(1 << 20);
-    let most = descriptors.saturating_sub((descriptors / 10).max(RESERVE)).max(1);
-    match limits.connections {
-        0 => Ok(most),
-        wanted if wanted <= most => Ok(wanted),
-        wanted => anyhow::bail!(
-            "`connections` is {wanted}, but with {descriptors} descriptors (`ulimit -n`) there is room for {most}"
-        ),
-    }
 }
 
 fn open_cache(choice: &CacheChoice, limits: &ServerLimits) -> Result<Option<Cache>> {

@@ -5,8 +5,10 @@
 //! `squall limits` prints the values in force. Nothing else in the code names a
 //! number that a stranger, a guest or an operator could want to know.
 
+mod descriptors;
 mod value;
 
+pub use descriptors::raise_descriptors;
 pub use value::{LimitValue, Size};
 
 use std::time::Duration;
@@ -43,12 +45,13 @@ macro_rules! limits {
         }
 
         impl $name {
-            /// The table of these limits, in the order of their declaration.
-            pub fn rows(&self) -> Vec<LimitRow> {
+            /// The table of these limits beside `default`, in the order of their
+            /// declaration.
+            pub fn rows(&self, default: &Self) -> Vec<LimitRow> {
                 vec![ $( LimitRow {
                     name: stringify!($field),
                     value: self.$field.to_string_in_units(),
-                    default: <$type as LimitValue>::to_string_in_units(&$default),
+                    default: default.$field.to_string_in_units(),
                     reason: [$($reason),+].map(str::trim).join(" "),
                 }, )+ ]
             }
@@ -85,6 +88,8 @@ limits! {
         connections: u64 = 0;
         /// connections open at once from one address that is not loopback; a page opens six
         connections_per_address: u64 = 256;
+        /// responses that have files of static folders open at once; 0 stands for a twentieth of the descriptor limit
+        files_open: u64 = 0;
         /// until the first byte of a new connection; nobody dials to stay silent
         first_byte: Duration = Duration::from_secs(5);
         /// until a request's head is whole, counted from its first byte; ends slowloris

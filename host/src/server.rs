@@ -18,6 +18,7 @@ mod socket;
 
 pub use listen::{Listener, bind, serve};
 
+use crate::files::OpenFiles;
 use crate::limits::ServerLimits;
 use crate::logging::access::AccessLog;
 use crate::meter::ServerMeter;
@@ -32,6 +33,7 @@ pub struct Server {
     pub limits: ServerLimits,
     pub meter: Arc<ServerMeter>,
     pub access: AccessLog,
+    pub files: OpenFiles,
     /// Peers whose `x-forwarded-for` is believed.
     pub trusted_proxies: PrivateRanges,
 }

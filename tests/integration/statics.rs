@@ -4,6 +4,7 @@
 use crate::support::client::{self, Wire};
 use crate::support::h2::H2;
 use crate::support::server::{Server, Site};
+use crate::support::{SOON, eventually};
 
 fn serve() -> Server {
     let site = Site::toml(
@@ -85,4 +86,65 @@ fn g36_nothing_outside_the_root_is_ever_served() {
     for path in ["/.env", "/.git/config", "/etc/passwd", "/%00", "/index.html%00.js"] {
         assert!(matches!(server.get(path).status, 404 | 400), "{path}");
     }
+}
+
+/// More than the buffers of two sockets take.
+const LARGE: u64 = 64 << 20;
+
+/// A folder with a large file and a small one, served with these limits.
+fn serve_large(limits: &str) -> Server {
+    let site = Site::toml(&format!(
+        "[server.limits]\n{limits}\n[[routes]]\nmount = \"/\"\nfolder = \"public\"\n"
+    ));
+    site.write("public/small.txt", "small");
+    let large = std::fs::File::create(site.file("public/large.bin")).unwrap();
+    large.set_len(LARGE).unwrap();
+    site.start()
+}
+
+/// Asks for a file, and takes no more of it than its head.
+fn hold(server: &Server) -> Wire {
+    let mut wire = Wire::open(server.address);
+    wire.request("GET /large.bin HTTP/1.1\nHost: test\n\n");
+    wire.until_received("200 OK");
+    wire
+}
+
+fn open(server: &Server) -> f64 {
+    server.metric("squall_files_open")
+}
+
+#[test]
+fn c30_open_files_are_bounded() {
+    let server = serve_large("files_open = 2\nwrite_gap = \"1h\"");
+    assert_eq!(server.get("/small.txt").text(), "small");
+    let descriptors = server.descriptors();
+    let mut held = vec![hold(&server), hold(&server)];
+    assert_eq!(open(&server), 2.0);
+    for path in ["/small.txt", "/large.bin", "/none"] {
+        let reply = server.get(path);
+        assert_eq!((reply.status, reply.header("retry-after")), (503, Some("1")), "{path}");
+        assert!(reply.text().starts_with("the server is busy\n"), "{}", reply.text());
+    }
+    assert_eq!(server.metric("squall_rejects_total{kind=\"files_open\"}"), 3.0);
+    // A connection and a file for each of those that are served, and no more.
+    assert!(server.descriptors() <= descriptors + 2 * 2 + 2, "{}", server.descriptors());
+    held.pop().unwrap().reset();
+    eventually(SOON, "giving back", || open(&server) == 1.0);
+    assert_eq!(server.get("/small.txt").text(), "small");
+    // To its end, all of it came.
+    let reply = held.pop().unwrap().reply();
+    assert_eq!((reply.body.len(), reply.complete), (LARGE as usize, true));
+    eventually(SOON, "giving back", || open(&server) == 0.0);
+}
+
+/// Nobody holds a file by taking nothing of it.
+#[test]
+fn c30_a_client_that_takes_nothing_gives_its_file_back() {
+    let server = serve_large("files_open = 1\nwrite_gap = \"500ms\"");
+    let held = hold(&server);
+    assert_eq!(server.get("/small.txt").status, 503);
+    eventually(SOON, "giving back", || open(&server) == 0.0);
+    assert_eq!(server.get("/small.txt").text(), "small");
+    drop(held);
 }

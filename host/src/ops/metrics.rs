@@ -151,13 +151,13 @@ fn encode_server(encoder: &mut DescriptorEncoder, admin: &Admin) -> Result<(), E
         "Lines of the access log that nobody took in time",
         meter.access_dropped.get(),
     )?;
-    let open = ConstGauge::new(meter.connections.get());
-    open.encode(encoder.encode_descriptor(
-        "connections",
-        "Connections open",
-        None,
-        MetricType::Gauge,
-    )?)?;
+    for (name, help, n) in [
+        ("connections", "Connections open", meter.connections.get()),
+        ("files_open", "Responses that have static files open", meter.files_open.get()),
+    ] {
+        let descriptor = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        ConstGauge::new(n).encode(descriptor)?;
+    }
     let tallies = [
         (
             "connections_closed",

@@ -9,7 +9,7 @@ use super::exchange::Exchange;
 use super::fixed::{not_allowed, redirect, status};
 use super::outgoing::{Outgoing, outgoing};
 use super::request::{cleanse, compact, normalise_head};
-use crate::fault;
+use crate::fault::{self, Fault};
 use crate::route::Found;
 use crate::site::Goal;
 use http::header::CONNECTION;
@@ -86,11 +86,7 @@ impl hyper::service::Service<Request<Incoming>> for Service {
                 exchange.host = host;
                 route(server, head, body, exchange)
             }
-            Err(fault) => {
-                exchange.fail(&fault);
-                let response = fault::respond(fault.kind, exchange.id);
-                Step::now(response, exchange)
-            }
+            Err(fault) => Step::refused(&fault, exchange),
         };
         let last = served + 1 >= server.limits.connection_requests;
         Answer { step, protocol: self.protocol, last }
@@ -113,11 +109,15 @@ fn route(server: &Server, head: Parts, body: Incoming, exchange: Box<Exchange>) 
         Goal::Status(code) => Step::now(status(*code), exchange),
         Goal::Redirect { to, status } => Step::now(redirect(to, *status, &captures), exchange),
         Goal::Files { files, base } => {
+            let permit = match server.files.admit() {
+                Ok(permit) => permit,
+                Err(fault) => return Step::refused(&fault, exchange),
+            };
             let files = files.clone();
             let below = head.uri.path()[base.len()..].to_owned();
             let below = if below.is_empty() { "/".to_owned() } else { below };
             Step::Later(Box::pin(async move {
-                let response = files.serve(&head, &below).await;
+                let response = files.serve(&head, &below, permit).await;
                 outgoing(response, exchange, None, None, None)
             }))
         }
@@ -128,6 +128,12 @@ impl Step {
     /// Answers at once with something that is not a handler's.
     fn now(response: Response<crate::body::Body>, exchange: Box<Exchange>) -> Self {
         Step::Now(Some(outgoing(response, exchange, None, None, None)))
+    }
+
+    /// Answers at once with a fault that came before any handler.
+    fn refused(fault: &Fault, mut exchange: Box<Exchange>) -> Self {
+        exchange.fail(fault);
+        Self::now(fault::respond(fault.kind, exchange.id), exchange)
     }
 }
 
