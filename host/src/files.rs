@@ -45,6 +45,7 @@ use tower_http::services::ServeDir;
 use tower_http::services::fs::ServeFileSystemResponseBody;
 
 use crate::body::Body;
+use crate::logging::Seldom;
 use range::Part;
 use root::Root;
 use snapshot::Snapshot;
@@ -54,6 +55,9 @@ use subpath::Subpath;
 /// thread is cheap by comparison; two of these are all the memory that a
 /// response holds, however large its file is.
 const CHUNK: usize = 64 * 1024;
+
+/// By the system's number for the error.
+static FAILURES: Seldom<Option<i32>> = Seldom::new();
 
 /// A static folder, held open since it was loaded. Cheap to clone.
 #[derive(Clone)]
@@ -83,8 +87,11 @@ impl Files {
     pub async fn serve(&self, head: &Parts, path: &str, permit: OpenPermit) -> Response<Body> {
         let mut response = if head.method == Method::GET || head.method == Method::HEAD {
             self.find(head, path, permit).await.unwrap_or_else(|error| {
-                // Debug form, because the path is a stranger's text.
-                tracing::error!(?path, %error, "cannot read a static file");
+                // Whoever asks again and again must not fill the log.
+                if let Some(left_out) = FAILURES.speak(error.raw_os_error()) {
+                    // Debug form, because the path is a stranger's text.
+                    tracing::error!(?path, %error, left_out, "cannot read a static file");
+                }
                 answer::empty(StatusCode::INTERNAL_SERVER_ERROR)
             })
         } else {

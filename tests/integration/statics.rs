@@ -148,3 +148,47 @@ fn c30_a_client_that_takes_nothing_gives_its_file_back() {
     assert_eq!(server.get("/small.txt").text(), "small");
     drop(held);
 }
+
+/// Row C30: refusals are counted, and told once and not line by line.
+#[test]
+fn a_flood_of_refusals_is_one_line() {
+    let server = serve_large("files_open = 1\nwrite_gap = \"1h\"");
+    let _held = hold(&server);
+    for _ in 0..100 {
+        assert_eq!(server.get("/small.txt").status, 503);
+    }
+    server.await_log("the server is busy");
+    let lines = server.log();
+    let lines: Vec<_> = lines.iter().filter(|line| line["kind"] == "files_open").collect();
+    assert_eq!(lines.len(), 1, "{lines:#?}");
+}
+
+/// Row O21: neither who asks for files nor who connects fills the log with what the
+/// server lacks.
+#[test]
+fn a_flood_of_errors_is_one_line_of_each_kind() {
+    let server = serve_large("");
+    let mut wire = Wire::open(server.address);
+    let mut ask = || {
+        wire.request("GET /small.txt HTTP/1.1\nHost: test\n\n");
+        wire.reply().status
+    };
+    assert_eq!(ask(), 200);
+    let before = server.allow_descriptors(server.descriptors() as u64 - 1);
+    for _ in 0..100 {
+        assert_eq!(ask(), 500);
+    }
+    let mut waiting = Wire::open(server.address);
+    waiting.request("GET /small.txt HTTP/1.1\nHost: test\nConnection: close\n\n");
+    server.await_log("cannot accept a connection");
+    // Several more looks at who waits.
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    server.allow_descriptors(before);
+    assert_eq!((waiting.reply().status, ask()), (200, 200));
+    for text in ["cannot read a static file", "cannot accept a connection"] {
+        let lines: Vec<_> =
+            server.stderr().into_iter().filter(|line| line.contains(text)).collect();
+        assert_eq!(lines.len(), 1, "{lines:#?}");
+    }
+    assert!(server.metric("squall_accept_errors_total{error=\"EMFILE\"}") > 1.0);
+}

@@ -296,6 +296,15 @@ impl Server {
         fs::read_dir(format!("/proc/{}/fd", self.pid())).unwrap().count()
     }
 
+    /// Lets it have descriptors up to this number from now on; returns what it was.
+    pub(crate) fn allow_descriptors(&self, most: u64) -> u64 {
+        use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
+        let pid = Pid::from_raw(self.pid().cast_signed());
+        let maximum = getrlimit(Resource::Nofile).maximum;
+        let wanted = Rlimit { current: Some(most), maximum };
+        prlimit(pid, Resource::Nofile, wanted).unwrap().current.unwrap()
+    }
+
     pub(crate) fn threads(&self) -> usize {
         fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap().count()
     }
