@@ -4,6 +4,7 @@
 //! reads them stops, lines are dropped and counted, and serving goes on.
 
 pub mod access;
+mod escape;
 mod seldom;
 
 pub use seldom::Seldom;

@@ -195,3 +195,27 @@ fn the_admin_pages_tell_what_is_going_on() {
     // Not for everybody: the public port has no such pages.
     assert_eq!(server.get("/metrics").text(), "ok", "it is the handler's path there");
 }
+
+/// Whoever reads the log at a terminal reads characters that do nothing.
+#[test]
+fn what_a_client_sends_cannot_forge_the_access_log() {
+    let sent = "/\u{9b}31mred\u{85}\u{202e}\\x";
+    for (form, written) in [
+        ("text", "/\\xc2\\x9b31mred\\xc2\\x85\\xe2\\x80\\xae\\x5cx"),
+        ("json", "/\\u009b31mred\\u0085\\u202e\\\\x"),
+    ] {
+        let site = Site::component(&guest("hello03"));
+        let mut command = site.command();
+        command.args(["--admin", "127.0.0.1:0", "--log", "json", "--access-log", form]);
+        let server = Server::spawn(site, command);
+        let reply = client::send(
+            server.address,
+            &format!("GET {sent} HTTP/1.1\nHost: test\nConnection: close\n\n"),
+        );
+        assert_eq!(reply.status, 200);
+        eventually(SOON, "the line", || !server.stdout().is_empty());
+        let line = &server.stdout()[0];
+        assert!(line.bytes().all(|byte| (0x20..=0x7e).contains(&byte)), "{line:?}");
+        assert!(line.contains(written), "{line:?}");
+    }
+}

@@ -4,12 +4,15 @@
 //! The request's path pays for cloning a few reference-counted values and for a
 //! try at a bounded queue.
 
+use super::escape::{Ascii, Plain};
 use crate::config::AccessLog as Form;
 use crate::fault::FaultKind;
 use crate::id::{GenerationNumber, HandlerName, RequestId};
 use crate::meter::ServerMeter;
 use http::{Method, Uri};
 use humantime::format_rfc3339_millis;
+use serde::Serialize;
+use serde_json::Serializer;
 use std::io::{self, Write};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -100,9 +103,9 @@ fn text(out: &mut Vec<u8>, time: SystemTime, line: &AccessLine) -> io::Result<()
         "{} {} {} {} {} {} {status} {}B {:.1}ms {}",
         format_rfc3339_millis(time),
         line.client,
-        if line.host.is_empty() { "-" } else { &line.host },
-        line.method,
-        line.target.path_and_query().map_or("-", |target| target.as_str()),
+        Plain(if line.host.is_empty() { "-" } else { &line.host }),
+        Plain(line.method.as_str()),
+        Plain(line.target.path_and_query().map_or("-", |target| target.as_str())),
         if line.http2 { "h2" } else { "h1" },
         line.response_bytes,
         line.duration.as_secs_f64() * 1e3,
@@ -118,7 +121,7 @@ fn text(out: &mut Vec<u8>, time: SystemTime, line: &AccessLine) -> io::Result<()
 }
 
 fn json(out: &mut Vec<u8>, time: SystemTime, line: &AccessLine) -> io::Result<()> {
-    #[derive(serde::Serialize)]
+    #[derive(Serialize)]
     struct Line<'a> {
         time: String,
         request: String,
@@ -155,7 +158,7 @@ fn json(out: &mut Vec<u8>, time: SystemTime, line: &AccessLine) -> io::Result<()
         duration_ms: (line.duration.as_secs_f64() * 1e6).round() / 1e3,
         fault: line.fault.map(FaultKind::label),
     };
-    serde_json::to_writer(&mut *out, &line)?;
+    line.serialize(&mut Serializer::with_formatter(&mut *out, Ascii))?;
     writeln!(out)
 }
 

@@ -206,6 +206,10 @@ impl Server {
         self.stderr.get()
     }
 
+    pub(crate) fn stdout(&self) -> Vec<String> {
+        self.stdout.get()
+    }
+
     /// The log lines that came after the address, parsed: every one must be JSON.
     pub(crate) fn log(&self) -> Vec<serde_json::Value> {
         let lines = self.stderr.get();
