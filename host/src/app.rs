@@ -120,7 +120,7 @@ impl Bound {
         let queue = usize::try_from(app.limits.log_queue).unwrap_or(usize::MAX);
         let form =
             app.options.access_log.or(app.config.access_log).unwrap_or_else(AccessForm::of_stdout);
-        let access =
+        let (access, writer) =
             AccessLog::start(form, queue, meter.clone()).context("cannot start the access log")?;
         let (stage, stages) = watch::channel(Stage::Serving);
         let (reload, reloads) = mpsc::channel(1);
@@ -169,6 +169,7 @@ impl Bound {
         if let Some(administering) = administering {
             administering.abort();
         }
+        writer.finish().await;
         stopped
     }
 }

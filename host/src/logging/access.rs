@@ -18,6 +18,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, SystemTime};
+use tokio::sync::oneshot;
 
 /// What one request is remembered by.
 #[derive(Debug)]
@@ -47,17 +48,31 @@ struct Queue {
     meter: Arc<ServerMeter>,
 }
 
+/// The thread that writes.
+#[derive(Debug)]
+pub struct AccessWriter {
+    /// Closed by the thread's end; so it is from the start if the log is off.
+    ended: oneshot::Receiver<()>,
+}
+
 impl AccessLog {
     /// Starts the writing thread, unless the log is off.
-    pub fn start(form: Form, queue: usize, meter: Arc<ServerMeter>) -> io::Result<Self> {
+    pub fn start(
+        form: Form,
+        queue: usize,
+        meter: Arc<ServerMeter>,
+    ) -> io::Result<(Self, AccessWriter)> {
+        let (alive, ended) = oneshot::channel::<()>();
+        let writer = AccessWriter { ended };
         if form == Form::Off {
-            return Ok(AccessLog(None));
+            return Ok((AccessLog(None), writer));
         }
         let (sender, receiver) = sync_channel(queue.max(1));
-        std::thread::Builder::new()
-            .name("squall-access".into())
-            .spawn(move || write_lines(&receiver, form))?;
-        Ok(AccessLog(Some(Queue { sender, meter })))
+        std::thread::Builder::new().name("squall-access".into()).spawn(move || {
+            write_lines(&receiver, form);
+            drop(alive);
+        })?;
+        Ok((AccessLog(Some(Queue { sender, meter })), writer))
     }
 
     /// Reports a request. A full queue drops the line and counts it.
@@ -66,6 +81,18 @@ impl AccessLog {
             && queue.sender.try_send((SystemTime::now(), line())).is_err()
         {
             queue.meter.access_dropped.add(1);
+        }
+    }
+}
+
+impl AccessWriter {
+    /// Waits until all that was reported is written, which is soon after the last
+    /// [`AccessLog`] is gone. A reader that takes nothing is not waited for.
+    pub async fn finish(self) {
+        /// Enough for a full queue; a service manager waits longer.
+        const PATIENCE: Duration = Duration::from_secs(1);
+        if tokio::time::timeout(PATIENCE, self.ended).await.is_err() {
+            tracing::warn!("nobody takes the last lines of the access log; they are lost");
         }
     }
 }
