@@ -22,6 +22,7 @@ mod logs;
 mod pool;
 mod reload;
 mod shutdown;
+mod start;
 mod statics;
 mod streams;
 mod structure;

@@ -1,5 +1,6 @@
 //! `squall serve PATH`
 
+use super::runtime::runtime;
 use super::{BAD_INPUT, fail, say};
 use anyhow::{Context, Result};
 use clap::Args;
@@ -9,7 +10,6 @@ use squall::logging::{self, LogFormat, LogGuard};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -70,25 +70,11 @@ fn start(serve: Serve, log: &LogGuard) -> Result<Stopped, Failure> {
     if serve.build {
         squall::build::build(&serve.path, &mut |line| say(line)).map_err(Failure::Input)?;
     }
-    let runtime = runtime().context("cannot start the runtime").map_err(Failure::Start)?;
+    let runtime = runtime().map_err(Failure::Input)?;
     let stopped = runtime.block_on(serve_site(serve, log));
     // What still computes or compiles has had its time.
     runtime.shutdown_background();
     stopped
-}
-
-/// One worker thread per core, or as many as tokio's own variable says. A single one
-/// has nobody to share its queue with: without the means to, a hello is answered a
-/// tenth faster.
-fn runtime() -> std::io::Result<Runtime> {
-    let wanted = std::env::var("TOKIO_WORKER_THREADS").ok().and_then(|n| n.parse::<usize>().ok());
-    let workers = match wanted {
-        Some(workers) => workers,
-        None => std::thread::available_parallelism()?.get(),
-    };
-    let mut builder =
-        if workers == 1 { Builder::new_current_thread() } else { Builder::new_multi_thread() };
-    builder.enable_all().thread_name("squall").build()
 }
 
 async fn serve_site(serve: Serve, log: &LogGuard) -> Result<Stopped, Failure> {
