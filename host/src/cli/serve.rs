@@ -78,6 +78,8 @@ fn start(serve: Serve, log: &LogGuard) -> Result<Stopped, Failure> {
 }
 
 async fn serve_site(serve: Serve, log: &LogGuard) -> Result<Stopped, Failure> {
+    // Before anything that takes time: no signal may kill a server that still compiles.
+    let mut orders = orders().context("cannot listen to signals").map_err(Failure::Start)?;
     let source = squall::build::site_of(&serve.path).map_err(Failure::Input)?;
     let options = Options {
         source: Source::find(&source).map_err(Failure::Input)?,
@@ -90,9 +92,11 @@ async fn serve_site(serve: Serve, log: &LogGuard) -> Result<Stopped, Failure> {
             (None, false) => CacheChoice::Default,
         },
     };
-    let app = App::load(options).await.map_err(Failure::Input)?;
+    let app = tokio::select! {
+        app = App::load(options) => app.map_err(Failure::Input)?,
+        () = told_to_stop(&mut orders) => return Ok(Stopped::Clean),
+    };
     let bound = app.bind().map_err(Failure::Start)?;
-    let orders = orders().context("cannot listen to signals").map_err(Failure::Start)?;
     for address in bound.addresses() {
         say(format_args!("squall listening on http://{address}"));
     }
@@ -101,6 +105,12 @@ async fn serve_site(serve: Serve, log: &LogGuard) -> Result<Stopped, Failure> {
     }
     log.open();
     bound.serve(orders, log).await.map_err(Failure::Start)
+}
+
+/// Waits for an order to end. A reload during the start is what the start is, and what
+/// changes meanwhile is found by the first look at the files.
+async fn told_to_stop(orders: &mut mpsc::Receiver<Order>) {
+    while orders.recv().await == Some(Order::Reload) {}
 }
 
 /// Signals as orders: TERM and INT drain, the second of them stops, HUP reloads.

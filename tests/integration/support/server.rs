@@ -169,12 +169,22 @@ impl Site {
 }
 
 impl Server {
-    pub(crate) fn spawn(site: Site, mut command: Command) -> Self {
+    pub(crate) fn spawn(site: Site, command: Command) -> Self {
+        Self::spawn_with(site, command, |_| {})
+    }
+
+    /// Starts it, and does something before it listens.
+    pub(crate) fn spawn_with(
+        site: Site,
+        mut command: Command,
+        meanwhile: impl FnOnce(&Child),
+    ) -> Self {
         // Compiling guests must not count against the start.
         squall_test_guests::guest("hello02");
         let mut child = command.spawn().unwrap();
         let stderr = Lines::follow(child.stderr.take().unwrap());
         let stdout = Lines::follow(child.stdout.take().unwrap());
+        meanwhile(&child);
         let mut address = None;
         let mut admin = None;
         eventually(SOON * 3, "listening", || {
