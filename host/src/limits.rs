@@ -138,7 +138,7 @@ limits! {
         compile_notice: Duration = Duration::from_secs(2);
         /// size of the compile cache on disk; the oldest entries go first
         cache_size: Size = Size::gib(1);
-        /// lines of logs waiting to be written; more are dropped and counted
+        /// lines of the access log waiting to be written; more are dropped and counted. The log on stderr has room for 8192
         log_queue: u64 = 8_192;
     }
 }

@@ -84,6 +84,16 @@ fn limits_prints_what_nought_stands_for() {
     stands_for(&set, "files_open", "50");
 }
 
+/// The log on stderr is there before the config, so no config sets its room.
+#[test]
+fn limits_tells_how_many_lines_of_either_log_may_wait() {
+    let (_, stdout, _) = squall(&["limits"], Path::new("."));
+    let row = stdout.lines().find(|line| line.starts_with("log_queue ")).unwrap();
+    let (access, stderr) = row.split_once("The log on stderr").unwrap();
+    assert!(access.contains("access log"), "{row}");
+    assert!(stderr.contains(&format!("room for {}", squall::logging::QUEUE)), "{row}");
+}
+
 #[test]
 fn every_limit_of_the_table_can_be_set() {
     let (_, stdout, _) = squall(&["limits"], Path::new("."));

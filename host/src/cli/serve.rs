@@ -46,11 +46,8 @@ enum Failure {
     Start(anyhow::Error),
 }
 
-/// Lines of logs that may wait before the config has been read.
-const EARLY_LOG_QUEUE: usize = 8_192;
-
 pub(crate) fn run(serve: Serve) -> ExitCode {
-    let log = match logging::init(serve.log.unwrap_or_else(LogFormat::of_stderr), EARLY_LOG_QUEUE) {
+    let log = match logging::init(serve.log.unwrap_or_else(LogFormat::of_stderr)) {
         Ok(log) => log,
         Err(error) => return fail(&error, BAD_INPUT),
     };
