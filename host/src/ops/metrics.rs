@@ -125,7 +125,6 @@ fn encode_generations(encoder: &mut DescriptorEncoder, site: &Site) -> Result<()
     Ok(())
 }
 
-/// Requests that reach no handler have the label `handler=""`.
 fn encode_server(encoder: &mut DescriptorEncoder, admin: &Admin) -> Result<(), Error> {
     let meter = &admin.meter;
     let plain = |encoder: &mut DescriptorEncoder, name, help, n: u64| {
@@ -191,7 +190,7 @@ fn encode_server(encoder: &mut DescriptorEncoder, admin: &Admin) -> Result<(), E
     }
     let mut family = encoder.encode_descriptor(
         "rejects",
-        "Requests refused before they were routed, by kind",
+        "Failed requests that reached no handler, by kind",
         None,
         MetricType::Counter,
     )?;
