@@ -3,11 +3,12 @@
 
 use super::clock::Protocol;
 use crate::fault::{Fault, FaultKind};
+use crate::headers::strip_hop_by_hop;
 use crate::limits::ServerLimits;
 use crate::path::normalise;
 use crate::policy::PrivateRanges;
 use bytes::{Bytes, BytesMut};
-use http::header::{CONNECTION, HOST, HeaderName};
+use http::header::{HOST, HeaderName};
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderValue, Method, Uri, Version};
@@ -161,7 +162,7 @@ pub(super) fn cleanse(
     peer_value: &HeaderValue,
     trusted: &PrivateRanges,
 ) {
-    remove_hop_by_hop(headers);
+    strip_hop_by_hop(headers);
     let believed = trusted.contains(peer);
     let forged = |name: &HeaderName| {
         let name = name.as_str();
@@ -180,31 +181,6 @@ pub(super) fn cleanse(
     }
     headers.append(FORWARDED_FOR, peer_value.clone());
 }
-
-/// RFC 9110 section 7.6.1: `connection` and what it names go no further. Other
-/// fields of that kind never reach a guest, because `wasi:http` forbids them.
-fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    if !headers.contains_key(CONNECTION) {
-        return;
-    }
-    let named: Vec<HeaderName> = headers
-        .get_all(CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|name| name.trim().parse().ok())
-        .filter(|name| !KEEP.contains(name))
-        .collect();
-    headers.remove(CONNECTION);
-    for name in named {
-        headers.remove(name);
-    }
-}
-
-/// Naming one of these in `connection` does not remove it: it decides where and
-/// what the request is.
-const KEEP: [HeaderName; 4] =
-    [HOST, http::header::CONTENT_LENGTH, http::header::CONTENT_TYPE, http::header::AUTHORIZATION];
 
 /// Copies the target and the values of a head into one small allocation of their
 /// own.
