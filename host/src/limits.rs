@@ -104,7 +104,7 @@ limits! {
         keep_alive: Duration = Duration::from_secs(30);
         /// requests on one connection, after which it is closed to spread clients and memory anew
         connection_requests: u64 = 100_000;
-        /// until a client that takes nothing of its response is given up
+        /// until a client that takes nothing of its response, or of a stream over HTTP/2, is given up
         write_gap: Duration = Duration::from_secs(10);
         /// requests at once on one HTTP/2 connection
         h2_streams: u64 = 100;

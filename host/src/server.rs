@@ -15,6 +15,7 @@ mod outgoing;
 mod request;
 mod service;
 mod socket;
+mod stream;
 
 pub use listen::{Listener, bind, serve};
 

@@ -2,7 +2,7 @@
 //! beside it; here is what the server makes of it.
 
 use crate::support::client::{self, Wire};
-use crate::support::h2::H2;
+use crate::support::h2::{DATA, H2, RST_STREAM, WINDOW_UPDATE};
 use crate::support::server::{Server, Site};
 use crate::support::{SOON, eventually};
 
@@ -138,7 +138,7 @@ fn c30_open_files_are_bounded() {
     eventually(SOON, "giving back", || open(&server) == 0.0);
 }
 
-/// Nobody holds a file by taking nothing of it.
+/// Nobody holds a file by taking nothing of it, over neither protocol.
 #[test]
 fn c30_a_client_that_takes_nothing_gives_its_file_back() {
     let server = serve_large("files_open = 1\nwrite_gap = \"500ms\"");
@@ -147,6 +147,43 @@ fn c30_a_client_that_takes_nothing_gives_its_file_back() {
     eventually(SOON, "giving back", || open(&server) == 0.0);
     assert_eq!(server.get("/small.txt").text(), "small");
     drop(held);
+    // A stream has a window of its own, which its client does not widen.
+    let mut h2 = H2::open(server.address);
+    let stalled = h2.request("GET", "/large.bin", &[], true);
+    eventually(SOON, "opening", || open(&server) == 1.0);
+    eventually(SOON, "giving back", || open(&server) == 0.0);
+    let reply = h2.reply(stalled);
+    assert!(reply.reset.is_some() && !reply.ended, "visibly broken");
+    assert_eq!(h2.get("/small.txt").body, b"small", "the connection goes on");
+}
+
+/// Slow is not nothing: a client that takes a little in `write_gap` gets all.
+#[test]
+fn c4_an_http2_client_may_take_its_time() {
+    let server = serve_large("write_gap = \"1s\"");
+    let size = 256 << 10;
+    std::fs::write(server.site.file("public/some.bin"), vec![7; size]).unwrap();
+    let mut h2 = H2::open(server.address);
+    let stream = h2.request("GET", "/some.bin", &[], true);
+    let mut left = size;
+    let mut unasked = 0;
+    while left > 0 {
+        let frame = h2.frame().expect("a frame");
+        assert_ne!(frame.kind, RST_STREAM, "{left} bytes before the end");
+        if frame.kind != DATA {
+            continue;
+        }
+        left -= frame.payload.len();
+        unasked += frame.payload.len();
+        // 64 KiB, which is what is read of a file at once, take longer than the gap.
+        if unasked >= 16 << 10 {
+            std::thread::sleep(std::time::Duration::from_millis(300));
+            for of in [0, stream] {
+                h2.send(WINDOW_UPDATE, 0, of, &u32::try_from(unasked).unwrap().to_be_bytes());
+            }
+            unasked = 0;
+        }
+    }
 }
 
 /// Row C30: refusals are counted, and told once and not line by line.

@@ -4,8 +4,10 @@
 //! The body holds the exchange and the permits of its request until the last byte
 //! is out, so nothing is counted as done before it is.
 
+use super::clock::Protocol;
 use super::exchange::Exchange;
 use super::incoming::BodyWatch;
+use super::stream;
 use crate::body::{Body, BodyError, declared_length};
 use crate::fault::{Fault, FaultKind};
 use crate::headers::strip_hop_by_hop;
@@ -99,6 +101,8 @@ pub(super) fn outgoing(
             head.headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
         }
         body = Body::empty();
+    } else if exchange.protocol == Protocol::Http2 {
+        body = stream::in_pieces(body);
     }
     let outgoing =
         Outgoing { body, bounds, timer: None, exchange, watch, _permit: permit, ended: false };
@@ -121,8 +125,12 @@ impl HttpBody for Outgoing {
         let this = &mut *self;
         let frame = match Pin::new(&mut this.body).poll_frame(cx) {
             Poll::Ready(frame) => frame,
-            Poll::Pending => return this.poll_gap(cx).map(|error| Some(Err(error))),
+            Poll::Pending => {
+                stream::awaited();
+                return this.poll_gap(cx).map(|error| Some(Err(error)));
+            }
         };
+        stream::taken();
         this.timer = None;
         Poll::Ready(match frame {
             Some(Ok(frame)) => Some(this.count(frame)),

@@ -9,6 +9,7 @@ use super::exchange::Exchange;
 use super::fixed::{not_allowed, redirect, status};
 use super::outgoing::{Outgoing, outgoing};
 use super::request::{cleanse, compact, normalise_head};
+use super::stream;
 use crate::fault::{self, Fault};
 use crate::route::Found;
 use crate::site::Goal;
@@ -20,7 +21,7 @@ use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 /// What hyper calls for each request of one connection.
 pub(super) struct Service {
@@ -142,7 +143,13 @@ impl Future for Answer {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut response = match &mut self.step {
-            Step::Later(answer) => ready!(answer.as_mut().poll(cx)),
+            Step::Later(answer) => match answer.as_mut().poll(cx) {
+                Poll::Ready(response) => response,
+                Poll::Pending => {
+                    stream::awaited();
+                    return Poll::Pending;
+                }
+            },
             Step::Now(answer) => match answer.take() {
                 Some(response) => response,
                 // Asked for again after it was given: nobody does.
