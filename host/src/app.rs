@@ -6,7 +6,8 @@ mod check;
 pub use check::{HandlerReport, Report, check};
 
 use crate::config::{AccessLog as AccessForm, Config, Source};
-use crate::limits::ServerLimits;
+use crate::files::OpenFiles;
+use crate::limits::{ServerLimits, raise_descriptors};
 use crate::logging::LogGuard;
 use crate::logging::access::AccessLog;
 use crate::meter::ServerMeter;
@@ -82,8 +83,7 @@ impl App {
     /// a site is known before a port is open.
     pub async fn load(options: Options) -> Result<Self> {
         let config = options.source.load(&[])?;
-        let mut limits = config.limits.clone();
-        limits.connections = connections(&limits)?;
+        let limits = config.limits.clone().within(raise_descriptors())?;
         let cache = open_cache(&options.cache, &limits)?;
         let runtime = Runtime::new(&limits, cache).context("cannot start the clock of guests")?;
         let tls = Tls::new(config.outbound_ca.as_deref())?;
@@ -121,7 +121,7 @@ impl Bound {
         let queue = usize::try_from(app.limits.log_queue).unwrap_or(usize::MAX);
         let form =
             app.options.access_log.or(app.config.access_log).unwrap_or_else(AccessForm::of_stdout);
-        let access =
+        let (access, writer) =
             AccessLog::start(form, queue, meter.clone()).context("cannot start the access log")?;
         let (stage, stages) = watch::channel(Stage::Serving);
         let reload = Arc::new(Notify::new());
@@ -146,6 +146,7 @@ impl Bound {
         let server = Arc::new(Server {
             registry: app.registry.clone(),
             limits: app.limits.clone(),
+            files: OpenFiles::new(app.limits.files_open, meter.clone()),
             meter,
             access,
             trusted_proxies: app.config.trusted_proxies.clone(),
@@ -168,6 +169,7 @@ impl Bound {
         if let Some(administering) = administering {
             administering.abort();
         }
+        writer.finish().await;
         stopped
     }
 }
@@ -212,28 +214,6 @@ async fn cut(stage: &watch::Sender<Stage>, serving: &mut Serving) -> Result<Stop
     }
     tracing::warn!(connections = open, "stopped, cutting connections");
     Ok(Stopped::Cut(open))
-}
-
-/// Raises the descriptor limit as far as allowed and takes nine tenths of it for
-/// clients. The rest is for files, outbound connections and the admin listener: a
-/// server that is full can still be looked at and reloaded.
-fn connections(limits: &ServerLimits) -> Result<u64> {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    /// What a server without clients needs, generously.
-    const RESERVE: u64 = 32;
-    let found = getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: found.maximum, maximum: found.maximum };
-    // Failing to raise it leaves what we have.
-    let _ = setrlimit(Resource::Nofile, raised);
-    let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(1 << 20);
-    let most = descriptors.saturating_sub((descriptors / 10).max(RESERVE)).max(1);
-    match limits.connections {
-        0 => Ok(most),
-        wanted if wanted <= most => Ok(wanted),
-        wanted => anyhow::bail!(
-            "`connections` is {wanted}, but with {descriptors} descriptors (`ulimit -n`) there is room for {most}"
-        ),
-    }
 }
 
 fn open_cache(choice: &CacheChoice, limits: &ServerLimits) -> Result<Option<Cache>> {

@@ -3,6 +3,7 @@
 pub(crate) mod build;
 pub(crate) mod check;
 pub(crate) mod limits;
+mod runtime;
 pub(crate) mod serve;
 
 use clap::{Parser, Subcommand};

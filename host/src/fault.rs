@@ -61,6 +61,7 @@ pub enum FaultKind {
     Neighbour,
 
     // Load.
+    FilesOpen,
     InFlight,
     QueueFull,
     QueueTime,
@@ -103,7 +104,7 @@ impl fmt::Display for Fault {
 }
 
 impl FaultKind {
-    pub const ALL: [FaultKind; 31] = {
+    pub const ALL: [FaultKind; 32] = {
         use FaultKind::*;
         [
             BadHost,
@@ -131,6 +132,7 @@ impl FaultKind {
             Stall,
             PostReturn,
             Neighbour,
+            FilesOpen,
             InFlight,
             QueueFull,
             QueueTime,
@@ -169,6 +171,7 @@ impl FaultKind {
             Stall => "stall",
             PostReturn => "post_return",
             Neighbour => "neighbour",
+            FilesOpen => "files_open",
             InFlight => "in_flight",
             QueueFull => "queue_full",
             QueueTime => "queue_time",
@@ -187,7 +190,7 @@ impl FaultKind {
             | Hostcall | Header | Framing | ResponseSize | Stall | PostReturn | Neighbour => {
                 Owner::Guest
             }
-            InFlight | QueueFull | QueueTime | Unavailable | Draining => Owner::Load,
+            FilesOpen | InFlight | QueueFull | QueueTime | Unavailable | Draining => Owner::Load,
             Bug => Owner::Host,
         }
     }
@@ -207,7 +210,7 @@ impl FaultKind {
                 StatusCode::BAD_GATEWAY
             }
             Cpu | Deadline => StatusCode::GATEWAY_TIMEOUT,
-            InFlight | QueueFull | QueueTime | Unavailable | Draining => {
+            FilesOpen | InFlight | QueueFull | QueueTime | Unavailable | Draining => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Bug => StatusCode::INTERNAL_SERVER_ERROR,
@@ -232,6 +235,7 @@ impl FaultKind {
             | Header | Framing | ResponseSize | Stall | PostReturn | Neighbour => {
                 "the handler failed"
             }
+            FilesOpen => "the server is busy",
             InFlight | QueueFull | QueueTime => "the handler is busy",
             Unavailable => "the handler is not loaded",
             Draining => "the server is stopping",

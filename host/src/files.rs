@@ -23,6 +23,7 @@
 mod answer;
 mod exact;
 mod facts;
+mod open;
 mod question;
 mod range;
 mod root;
@@ -30,6 +31,8 @@ mod snapshot;
 mod subpath;
 #[cfg(test)]
 mod tests;
+
+pub use open::{OpenFiles, OpenPermit};
 
 use std::path::Path;
 use std::sync::Arc;
@@ -42,6 +45,7 @@ use tower_http::services::ServeDir;
 use tower_http::services::fs::ServeFileSystemResponseBody;
 
 use crate::body::Body;
+use crate::logging::Seldom;
 use range::Part;
 use root::Root;
 use snapshot::Snapshot;
@@ -51,6 +55,9 @@ use subpath::Subpath;
 /// thread is cheap by comparison; two of these are all the memory that a
 /// response holds, however large its file is.
 const CHUNK: usize = 64 * 1024;
+
+/// By the system's number for the error.
+static FAILURES: Seldom<Option<i32>> = Seldom::new();
 
 /// A static folder, held open since it was loaded. Cheap to clone.
 #[derive(Clone)]
@@ -79,11 +86,17 @@ impl Files {
     /// if the address the client used (`head.uri`) lacks the slash at its end:
     /// relative links in the index would lead astray. To answer any address
     /// with the index, pass `/index.html` as `path`.
-    pub async fn serve(&self, head: &Parts, path: &str) -> Response<Body> {
+    ///
+    /// The permit is given back when the last file is closed, which for a large one
+    /// is when the response's body has ended or is dropped.
+    pub async fn serve(&self, head: &Parts, path: &str, permit: OpenPermit) -> Response<Body> {
         let mut response = if head.method == Method::GET || head.method == Method::HEAD {
-            self.find(head, path).await.unwrap_or_else(|error| {
-                // Debug form, because the path is a stranger's text.
-                tracing::error!(?path, %error, "cannot read a static file");
+            self.find(head, path, permit).await.unwrap_or_else(|error| {
+                // Whoever asks again and again must not fill the log.
+                if let Some(left_out) = FAILURES.speak(error.raw_os_error()) {
+                    // Debug form, because the path is a stranger's text.
+                    tracing::error!(?path, %error, left_out, "cannot read a static file");
+                }
                 answer::empty(StatusCode::INTERNAL_SERVER_ERROR)
             })
         } else {
@@ -94,12 +107,17 @@ impl Files {
     }
 
     /// The answer to GET or HEAD, or an error that is not the client's.
-    async fn find(&self, head: &Parts, path: &str) -> io::Result<Response<Body>> {
+    async fn find(
+        &self,
+        head: &Parts,
+        path: &str,
+        permit: OpenPermit,
+    ) -> io::Result<Response<Body>> {
         let Some(subpath) = Subpath::parse(path) else {
             return Ok(answer::empty(StatusCode::NOT_FOUND));
         };
         let root = Arc::clone(&self.root);
-        let look = move || Snapshot::take(&root, &subpath);
+        let look = move || Snapshot::take(&root, &subpath, permit);
         let Some(snapshot) = tokio::task::spawn_blocking(look).await?? else {
             return Ok(answer::empty(StatusCode::NOT_FOUND));
         };

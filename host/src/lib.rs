@@ -6,7 +6,7 @@
 //!
 //! Lowest layer first; a module uses only what stands above it:
 //!
-//! - words: [`limits`], [`id`], [`body`], [`fault`], [`meter`]
+//! - words: [`limits`], [`id`], [`body`], [`headers`], [`fault`], [`meter`]
 //! - facts: [`path`], [`route`], [`policy`], [`config`]
 //! - services: [`logging`], [`files`], [`upstream`]
 //! - guests: [`wasm`]
@@ -17,6 +17,7 @@
 pub mod limits;
 pub mod id;
 pub mod body;
+pub mod headers;
 pub mod fault;
 pub mod meter;
 

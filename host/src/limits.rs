@@ -5,8 +5,10 @@
 //! `squall limits` prints the values in force. Nothing else in the code names a
 //! number that a stranger, a guest or an operator could want to know.
 
+mod descriptors;
 mod value;
 
+pub use descriptors::raise_descriptors;
 pub use value::{LimitValue, Size};
 
 use std::time::Duration;
@@ -43,12 +45,13 @@ macro_rules! limits {
         }
 
         impl $name {
-            /// The table of these limits, in the order of their declaration.
-            pub fn rows(&self) -> Vec<LimitRow> {
+            /// The table of these limits beside `default`, in the order of their
+            /// declaration.
+            pub fn rows(&self, default: &Self) -> Vec<LimitRow> {
                 vec![ $( LimitRow {
                     name: stringify!($field),
                     value: self.$field.to_string_in_units(),
-                    default: <$type as LimitValue>::to_string_in_units(&$default),
+                    default: default.$field.to_string_in_units(),
                     reason: [$($reason),+].map(str::trim).join(" "),
                 }, )+ ]
             }
@@ -91,6 +94,8 @@ limits! {
         connections: u64 = 0;
         /// connections open at once from one address that is not loopback; a page opens six
         connections_per_address: u64 = 256;
+        /// responses that have files of static folders open at once; 0 stands for a twentieth of the descriptor limit
+        files_open: u64 = 0;
         /// until the first byte of a new connection; nobody dials to stay silent
         first_byte: Duration = Duration::from_secs(5);
         /// until a request's head is whole, counted from its first byte; ends slowloris
@@ -105,7 +110,7 @@ limits! {
         keep_alive: Duration = Duration::from_secs(30);
         /// requests on one connection, after which it is closed to spread clients and memory anew
         connection_requests: u64 = 100_000;
-        /// until a client that takes nothing of its response is given up
+        /// until a client that takes nothing of its response, or of a stream over HTTP/2, is given up
         write_gap: Duration = Duration::from_secs(10);
         /// requests at once on one HTTP/2 connection
         h2_streams: u64 = 100;
@@ -139,7 +144,7 @@ limits! {
         compile_notice: Duration = Duration::from_secs(2);
         /// size of the compile cache on disk; the oldest entries go first
         cache_size: Size = Size::gib(1);
-        /// lines of logs waiting to be written; more are dropped and counted
+        /// lines of the access log waiting to be written; more are dropped and counted. The log on stderr has room for 8192
         log_queue: u64 = 8_192;
     }
 }

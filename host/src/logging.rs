@@ -4,6 +4,10 @@
 //! reads them stops, lines are dropped and counted, and serving goes on.
 
 pub mod access;
+mod escape;
+mod seldom;
+
+pub use seldom::Seldom;
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -90,12 +94,16 @@ impl Write for Gated {
     }
 }
 
+/// Lines of the log that may wait to be written. Not a limit of the config's, because
+/// there are lines before it is read; its `log_queue` tells of this one.
+pub const QUEUE: usize = 8_192;
+
 /// Sends the process's log to stderr, once the guard is told to open it. Call once.
-pub fn init(format: LogFormat, queue: usize) -> anyhow::Result<LogGuard> {
+pub fn init(format: LogFormat) -> anyhow::Result<LogGuard> {
     let gate = Arc::new(Gate::default());
     let (writer, worker) = NonBlockingBuilder::default()
         .lossy(true)
-        .buffered_lines_limit(queue)
+        .buffered_lines_limit(QUEUE)
         .thread_name("squall-log")
         .finish(Gated { gate: gate.clone(), through: false });
     let dropped = writer.error_counter();

@@ -163,6 +163,8 @@ pub struct ServerMeter {
     pub accepted: Counter,
     /// Times that nobody could be accepted, because there was no room for one more.
     pub accept_waits: Counter,
+    /// Responses that have files of static folders open.
+    pub files_open: Gauge,
     /// Errors of `accept`, by kind.
     pub accept_errors: Tally,
     /// Connections that were ended by us, by reason.

@@ -3,6 +3,7 @@
 //!
 //! Everything here assumes that whoever is at the other end is a stranger.
 
+mod client;
 mod clock;
 mod connection;
 mod errand;
@@ -14,9 +15,11 @@ mod outgoing;
 mod request;
 mod service;
 mod socket;
+mod stream;
 
 pub use listen::{Listener, bind, serve};
 
+use crate::files::OpenFiles;
 use crate::limits::ServerLimits;
 use crate::logging::access::AccessLog;
 use crate::meter::ServerMeter;
@@ -31,6 +34,7 @@ pub struct Server {
     pub limits: ServerLimits,
     pub meter: Arc<ServerMeter>,
     pub access: AccessLog,
+    pub files: OpenFiles,
     /// Peers whose `x-forwarded-for` is believed.
     pub trusted_proxies: PrivateRanges,
 }

@@ -14,7 +14,6 @@ mod connect;
 mod connection;
 mod download;
 mod error;
-mod headers;
 mod lease;
 mod lookup;
 mod outgoing;

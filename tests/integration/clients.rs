@@ -140,6 +140,25 @@ fn c4_a_client_that_reads_nothing_is_closed_and_costs_nothing() {
     assert!(!wires.pop().unwrap().reply().complete);
 }
 
+#[test]
+fn c4_an_http2_stream_of_which_nothing_is_taken_is_reset() {
+    let server = serve("write_gap = \"500ms\"", "response_gap = \"1500ms\"");
+    let mut h2 = h2::H2::open(server.address);
+    let stream = h2.request("GET", "/bytes?52428800", &[], true);
+    server.await_in_flight(1);
+    server.await_in_flight(0);
+    assert!(h2.reply(stream).reset.is_some());
+    // Who waits for the handler, for its head or for more, is not who takes nothing.
+    let slow = h2.request("GET", "/sleep-ms?1000", &[], true);
+    assert_eq!(h2.reply(slow).body, b"slept");
+    let stalled = h2.request("GET", "/stall", &[], true);
+    assert!(h2.reply(stalled).reset.is_some());
+    for kind in ["cancelled", "stall"] {
+        let name = format!("squall_faults_total{{handler=\"app\",kind=\"{kind}\"}}");
+        eventually(SOON, kind, || server.metric(&name) == 1.0);
+    }
+}
+
 fn small_window(server: &Server) -> TcpStream {
     let socket = rustix::net::socket(
         rustix::net::AddressFamily::INET,

@@ -59,6 +59,42 @@ fn limits_prints_the_table_in_force() {
 }
 
 #[test]
+fn limits_prints_what_nought_stands_for() {
+    let site =
+        Site::toml("[server.limits]\nconnections = 2\n[[routes]]\nmount = \"/\"\nstatus = 200\n");
+    let table = |arguments: &[&str]| {
+        let mut command = std::process::Command::new("prlimit");
+        command.args(["--nofile=500:1000", "--", env!("CARGO_BIN_EXE_squall"), "limits"]);
+        let output = command.args(arguments).current_dir(site.folder.path()).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let row = |table: &str, name: &str| {
+        let found = table.lines().find(|line| line.starts_with(&format!("{name} ")));
+        found.unwrap_or_else(|| panic!("{name} in {table}")).to_owned()
+    };
+    let stands_for = |table: &str, name: &str, value: &str| {
+        let row = row(table, name);
+        assert!(row.contains(&format!(" {value}  ")) && row.contains("0 stands for"), "{row}");
+    };
+    let defaults = table(&[]);
+    stands_for(&defaults, "connections", "900");
+    stands_for(&defaults, "files_open", "50");
+    let set = table(&["."]);
+    assert!(row(&set, "connections").contains(" 2 (default 900)  "), "{set}");
+    stands_for(&set, "files_open", "50");
+}
+
+/// The log on stderr is there before the config, so no config sets its room.
+#[test]
+fn limits_tells_how_many_lines_of_either_log_may_wait() {
+    let (_, stdout, _) = squall(&["limits"], Path::new("."));
+    let row = stdout.lines().find(|line| line.starts_with("log_queue ")).unwrap();
+    let (access, stderr) = row.split_once("The log on stderr").unwrap();
+    assert!(access.contains("access log"), "{row}");
+    assert!(stderr.contains(&format!("room for {}", squall::logging::QUEUE)), "{row}");
+}
+
+#[test]
 fn every_limit_of_the_table_can_be_set() {
     let (_, stdout, _) = squall(&["limits"], Path::new("."));
     let (server, handler) = stdout.split_once("[handler]").unwrap();

@@ -102,6 +102,32 @@ fn routes_lead_by_host_method_and_path() {
 }
 
 #[test]
+fn a_dot_at_the_end_of_a_host_means_nothing() {
+    let server = Site::toml(
+        "[[routes]]\nmount = \"/\"\nstatus = 404\n\
+         [[routes]]\nhost = \"a.example\"\nmount = \"/\"\nstatus = 403\n\
+         [[routes]]\nhost = \"b.example.\"\nmount = \"/\"\nstatus = 403\n\
+         [[routes]]\nhost = \"*.c.example.\"\nmount = \"/\"\nstatus = 403\n",
+    )
+    .start();
+    for host in ["a.example", "b.example", "x.c.example"] {
+        for spelling in [host.to_owned(), format!("{host}."), format!("{host}.:8080")] {
+            assert_eq!(with_host(&server, &spelling, "/").status, 403, "{spelling}");
+        }
+        assert_eq!(with_host(&server, &format!("{host}.."), "/").status, 404, "one dot only");
+        let absolute = format!("GET http://{host}./ HTTP/1.1\nHost: {host}.\n\n");
+        assert_eq!(client::send(server.address, &absolute).status, 403);
+    }
+    assert_eq!(with_host(&server, ".", "/").status, 400, "a dot alone names nothing");
+    // Two routes that differ in the dot alone are one route.
+    let site = Site::toml(
+        "[[routes]]\nhost = \"a.example\"\nmount = \"/\"\nstatus = 403\n\
+         [[routes]]\nhost = \"a.example.\"\nmount = \"/\"\nstatus = 404\n",
+    );
+    assert_eq!(site.run().0.code(), Some(64));
+}
+
+#[test]
 fn a_handler_learns_captures_and_base_path() {
     let site = Site::toml(
         "[[routes]]\npath = \"/u/{id}/{*rest}\"\nhandler = \"app\"\n\

@@ -4,7 +4,10 @@ use crate::support::aftermath::site_with_canary;
 use crate::support::client;
 use crate::support::server::{Server, Site};
 use crate::support::{SOON, eventually};
+use rustix::process::{Pid, Signal, kill_process};
 use squall_test_guests::guest;
+use std::io::BufRead;
+use std::process::Child;
 
 fn guest_lines(server: &Server) -> Vec<serde_json::Value> {
     server.log().into_iter().filter(|line| line["target"] == "squall::guest").collect()
@@ -194,4 +197,70 @@ fn the_admin_pages_tell_what_is_going_on() {
     assert_eq!(post.status, 405);
     // Not for everybody: the public port has no such pages.
     assert_eq!(server.get("/metrics").text(), "ok", "it is the handler's path there");
+}
+
+/// Whoever reads the log at a terminal reads characters that do nothing.
+#[test]
+fn what_a_client_sends_cannot_forge_the_access_log() {
+    let sent = "/\u{9b}31mred\u{85}\u{202e}\\x";
+    for (form, written) in [
+        ("text", "/\\xc2\\x9b31mred\\xc2\\x85\\xe2\\x80\\xae\\x5cx"),
+        ("json", "/\\u009b31mred\\u0085\\u202e\\\\x"),
+    ] {
+        let site = Site::component(&guest("hello03"));
+        let mut command = site.command();
+        command.args(["--admin", "127.0.0.1:0", "--log", "json", "--access-log", form]);
+        let server = Server::spawn(site, command);
+        let reply = client::send(
+            server.address,
+            &format!("GET {sent} HTTP/1.1\nHost: test\nConnection: close\n\n"),
+        );
+        assert_eq!(reply.status, 200);
+        eventually(SOON, "the line", || !server.stdout().is_empty());
+        let line = &server.stdout()[0];
+        assert!(line.bytes().all(|byte| (0x20..=0x7e).contains(&byte)), "{line:?}");
+        assert!(line.contains(written), "{line:?}");
+    }
+}
+
+/// A server that was asked so often and then told to stop, up to its last words. Its
+/// access log is more than a pipe holds, so most lines wait until somebody reads.
+fn stopped_after(requests: usize) -> Child {
+    let site = Site::component(&guest("hello03"));
+    let mut command = site.command();
+    command.args(["--log", "json", "--access-log", "json"]);
+    let mut child = command.spawn().unwrap();
+    let mut stderr = std::io::BufReader::new(child.stderr.take().unwrap()).lines();
+    let first = stderr.next().unwrap().unwrap();
+    let address = first.strip_prefix("squall listening on http://").unwrap().parse().unwrap();
+    let mut wire = client::Wire::open(address);
+    for _ in 0..requests {
+        wire.request("GET / HTTP/1.1\nHost: test\n\n");
+        assert_eq!(wire.reply().status, 200);
+    }
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    assert!(stderr.any(|line| line.unwrap().contains("stopped")));
+    // Nobody reads what it says about that.
+    child
+}
+
+#[test]
+fn no_line_is_lost_at_the_end() {
+    let mut child = stopped_after(2_000);
+    let lines = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
+    assert_eq!(lines.map_while(Result::ok).count(), 2_000);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_reader_that_takes_nothing_does_not_hold_the_end_up() {
+    let mut child = stopped_after(2_000);
+    let unread = child.stdout.take().unwrap();
+    let mut ended = None;
+    eventually(SOON, "the end", || {
+        ended = child.try_wait().unwrap();
+        ended.is_some()
+    });
+    assert_eq!(ended.unwrap().code(), Some(0));
+    drop(unread);
 }

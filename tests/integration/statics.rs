@@ -2,8 +2,9 @@
 //! beside it; here is what the server makes of it.
 
 use crate::support::client::{self, Wire};
-use crate::support::h2::H2;
+use crate::support::h2::{DATA, H2, RST_STREAM, WINDOW_UPDATE};
 use crate::support::server::{Server, Site};
+use crate::support::{SOON, eventually};
 
 fn serve() -> Server {
     let site = Site::toml(
@@ -85,4 +86,146 @@ fn g36_nothing_outside_the_root_is_ever_served() {
     for path in ["/.env", "/.git/config", "/etc/passwd", "/%00", "/index.html%00.js"] {
         assert!(matches!(server.get(path).status, 404 | 400), "{path}");
     }
+}
+
+/// More than the buffers of two sockets take.
+const LARGE: u64 = 64 << 20;
+
+/// A folder with a large file and a small one, served with these limits.
+fn serve_large(limits: &str) -> Server {
+    let site = Site::toml(&format!(
+        "[server.limits]\n{limits}\n[[routes]]\nmount = \"/\"\nfolder = \"public\"\n"
+    ));
+    site.write("public/small.txt", "small");
+    let large = std::fs::File::create(site.file("public/large.bin")).unwrap();
+    large.set_len(LARGE).unwrap();
+    site.start()
+}
+
+/// Asks for a file, and takes no more of it than its head.
+fn hold(server: &Server) -> Wire {
+    let mut wire = Wire::open(server.address);
+    wire.request("GET /large.bin HTTP/1.1\nHost: test\n\n");
+    wire.until_received("200 OK");
+    wire
+}
+
+fn open(server: &Server) -> f64 {
+    server.metric("squall_files_open")
+}
+
+#[test]
+fn c30_open_files_are_bounded() {
+    let server = serve_large("files_open = 2\nwrite_gap = \"1h\"");
+    assert_eq!(server.get("/small.txt").text(), "small");
+    let descriptors = server.descriptors();
+    let mut held = vec![hold(&server), hold(&server)];
+    assert_eq!(open(&server), 2.0);
+    for path in ["/small.txt", "/large.bin", "/none"] {
+        let reply = server.get(path);
+        assert_eq!((reply.status, reply.header("retry-after")), (503, Some("1")), "{path}");
+        assert!(reply.text().starts_with("the server is busy\n"), "{}", reply.text());
+    }
+    assert_eq!(server.metric("squall_rejects_total{kind=\"files_open\"}"), 3.0);
+    // A connection and a file for each of those that are served, and no more.
+    assert!(server.descriptors() <= descriptors + 2 * 2 + 2, "{}", server.descriptors());
+    held.pop().unwrap().reset();
+    eventually(SOON, "giving back", || open(&server) == 1.0);
+    assert_eq!(server.get("/small.txt").text(), "small");
+    // To its end, all of it came.
+    let reply = held.pop().unwrap().reply();
+    assert_eq!((reply.body.len(), reply.complete), (LARGE as usize, true));
+    eventually(SOON, "giving back", || open(&server) == 0.0);
+}
+
+/// Nobody holds a file by taking nothing of it, over neither protocol.
+#[test]
+fn c30_a_client_that_takes_nothing_gives_its_file_back() {
+    let server = serve_large("files_open = 1\nwrite_gap = \"500ms\"");
+    let held = hold(&server);
+    assert_eq!(server.get("/small.txt").status, 503);
+    eventually(SOON, "giving back", || open(&server) == 0.0);
+    assert_eq!(server.get("/small.txt").text(), "small");
+    drop(held);
+    // A stream has a window of its own, which its client does not widen.
+    let mut h2 = H2::open(server.address);
+    let stalled = h2.request("GET", "/large.bin", &[], true);
+    eventually(SOON, "opening", || open(&server) == 1.0);
+    eventually(SOON, "giving back", || open(&server) == 0.0);
+    let reply = h2.reply(stalled);
+    assert!(reply.reset.is_some() && !reply.ended, "visibly broken");
+    assert_eq!(h2.get("/small.txt").body, b"small", "the connection goes on");
+}
+
+/// Slow is not nothing: a client that takes a little in `write_gap` gets all.
+#[test]
+fn c4_an_http2_client_may_take_its_time() {
+    let server = serve_large("write_gap = \"1s\"");
+    let size = 256 << 10;
+    std::fs::write(server.site.file("public/some.bin"), vec![7; size]).unwrap();
+    let mut h2 = H2::open(server.address);
+    let stream = h2.request("GET", "/some.bin", &[], true);
+    let mut left = size;
+    let mut unasked = 0;
+    while left > 0 {
+        let frame = h2.frame().expect("a frame");
+        assert_ne!(frame.kind, RST_STREAM, "{left} bytes before the end");
+        if frame.kind != DATA {
+            continue;
+        }
+        left -= frame.payload.len();
+        unasked += frame.payload.len();
+        // 64 KiB, which is what is read of a file at once, take longer than the gap.
+        if unasked >= 16 << 10 {
+            std::thread::sleep(std::time::Duration::from_millis(300));
+            for of in [0, stream] {
+                h2.send(WINDOW_UPDATE, 0, of, &u32::try_from(unasked).unwrap().to_be_bytes());
+            }
+            unasked = 0;
+        }
+    }
+}
+
+/// Row C30: refusals are counted, and told once and not line by line.
+#[test]
+fn a_flood_of_refusals_is_one_line() {
+    let server = serve_large("files_open = 1\nwrite_gap = \"1h\"");
+    let _held = hold(&server);
+    for _ in 0..100 {
+        assert_eq!(server.get("/small.txt").status, 503);
+    }
+    server.await_log("the server is busy");
+    let lines = server.log();
+    let lines: Vec<_> = lines.iter().filter(|line| line["kind"] == "files_open").collect();
+    assert_eq!(lines.len(), 1, "{lines:#?}");
+}
+
+/// Row O21: neither who asks for files nor who connects fills the log with what the
+/// server lacks.
+#[test]
+fn a_flood_of_errors_is_one_line_of_each_kind() {
+    let server = serve_large("");
+    let mut wire = Wire::open(server.address);
+    let mut ask = || {
+        wire.request("GET /small.txt HTTP/1.1\nHost: test\n\n");
+        wire.reply().status
+    };
+    assert_eq!(ask(), 200);
+    let before = server.allow_descriptors(server.descriptors() as u64 - 1);
+    for _ in 0..100 {
+        assert_eq!(ask(), 500);
+    }
+    let mut waiting = Wire::open(server.address);
+    waiting.request("GET /small.txt HTTP/1.1\nHost: test\nConnection: close\n\n");
+    server.await_log("cannot accept a connection");
+    // Several more looks at who waits.
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    server.allow_descriptors(before);
+    assert_eq!((waiting.reply().status, ask()), (200, 200));
+    for text in ["cannot read a static file", "cannot accept a connection"] {
+        let lines: Vec<_> =
+            server.stderr().into_iter().filter(|line| line.contains(text)).collect();
+        assert_eq!(lines.len(), 1, "{lines:#?}");
+    }
+    assert!(server.metric("squall_accept_errors_total{error=\"EMFILE\"}") > 1.0);
 }

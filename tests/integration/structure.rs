@@ -66,7 +66,7 @@ fn libraries_are_named_where_they_belong() {
 #[test]
 fn a_module_uses_only_what_stands_above_it() {
     let layers: [&[&str]; 7] = [
-        &["limits", "id", "body", "fault", "meter"],
+        &["limits", "id", "body", "headers", "fault", "meter"],
         &["path", "route", "policy", "config"],
         &["logging", "files", "upstream"],
         &["wasm"],

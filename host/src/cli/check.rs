@@ -1,5 +1,6 @@
 //! `squall check PATH`
 
+use super::runtime::runtime;
 use super::{BAD_INPUT, fail, print, say};
 use clap::Args;
 use squall::app::{HandlerReport, check};
@@ -15,9 +16,9 @@ pub(crate) struct Check {
 }
 
 pub(crate) fn run(line: &Check) -> ExitCode {
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match runtime() {
         Ok(runtime) => runtime,
-        Err(error) => return fail(&error.into(), 1),
+        Err(error) => return fail(&error, BAD_INPUT),
     };
     let source = squall::build::site_of(&line.path).and_then(|path| Source::find(&path));
     let report = match source.and_then(|source| runtime.block_on(check(source))) {

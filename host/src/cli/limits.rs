@@ -1,10 +1,11 @@
 //! `squall limits [PATH]`
 
 use super::{BAD_INPUT, fail, print};
+use anyhow::Result;
 use clap::Args;
 use squall::config::Source;
-use squall::limits::{HandlerLimits, LimitRow, ServerLimits};
-use std::path::PathBuf;
+use squall::limits::{HandlerLimits, LimitRow, ServerLimits, raise_descriptors};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 #[derive(Debug, Args)]
@@ -14,20 +15,27 @@ pub(crate) struct Limits {
 }
 
 pub(crate) fn run(limits: &Limits) -> ExitCode {
-    let Some(path) = &limits.path else {
-        print_table("server", &ServerLimits::default().rows());
-        print_table("handler", &HandlerLimits::default().rows());
-        return ExitCode::SUCCESS;
-    };
-    let config = match Source::find(path).and_then(|source| source.load(&[])) {
-        Ok(config) => config,
-        Err(error) => return fail(&error, BAD_INPUT),
-    };
-    print_table("server", &config.limits.rows());
-    for (name, handler) in &config.handlers {
-        print_table(&format!("handler {name}"), &handler.limits.rows());
+    match print_tables(limits.path.as_deref()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error, BAD_INPUT),
     }
-    ExitCode::SUCCESS
+}
+
+fn print_tables(path: Option<&Path>) -> Result<()> {
+    let descriptors = raise_descriptors();
+    let server = ServerLimits::default().within(descriptors)?;
+    let handler = HandlerLimits::default();
+    let Some(path) = path else {
+        print_table("server", &server.rows(&server));
+        print_table("handler", &handler.rows(&handler));
+        return Ok(());
+    };
+    let config = Source::find(path)?.load(&[])?;
+    print_table("server", &config.limits.within(descriptors)?.rows(&server));
+    for (name, found) in &config.handlers {
+        print_table(&format!("handler {name}"), &found.limits.rows(&handler));
+    }
+    Ok(())
 }
 
 fn print_table(title: &str, rows: &[LimitRow]) {

@@ -1,5 +1,6 @@
 //! `squall serve PATH`
 
+use super::runtime::runtime;
 use super::{BAD_INPUT, fail, say};
 use anyhow::{Context, Result};
 use clap::Args;
@@ -9,7 +10,6 @@ use squall::logging::{self, LogFormat, LogGuard};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -46,11 +46,8 @@ enum Failure {
     Start(anyhow::Error),
 }
 
-/// Lines of logs that may wait before the config has been read.
-const EARLY_LOG_QUEUE: usize = 8_192;
-
 pub(crate) fn run(serve: Serve) -> ExitCode {
-    let log = match logging::init(serve.log.unwrap_or_else(LogFormat::of_stderr), EARLY_LOG_QUEUE) {
+    let log = match logging::init(serve.log.unwrap_or_else(LogFormat::of_stderr)) {
         Ok(log) => log,
         Err(error) => return fail(&error, BAD_INPUT),
     };
@@ -70,28 +67,16 @@ fn start(serve: Serve, log: &LogGuard) -> Result<Stopped, Failure> {
     if serve.build {
         squall::build::build(&serve.path, &mut |line| say(line)).map_err(Failure::Input)?;
     }
-    let runtime = runtime().context("cannot start the runtime").map_err(Failure::Start)?;
+    let runtime = runtime().map_err(Failure::Input)?;
     let stopped = runtime.block_on(serve_site(serve, log));
     // What still computes or compiles has had its time.
     runtime.shutdown_background();
     stopped
 }
 
-/// One worker thread per core, or as many as tokio's own variable says. A single one
-/// has nobody to share its queue with: without the means to, a hello is answered a
-/// tenth faster.
-fn runtime() -> std::io::Result<Runtime> {
-    let wanted = std::env::var("TOKIO_WORKER_THREADS").ok().and_then(|n| n.parse::<usize>().ok());
-    let workers = match wanted {
-        Some(workers) => workers,
-        None => std::thread::available_parallelism()?.get(),
-    };
-    let mut builder =
-        if workers == 1 { Builder::new_current_thread() } else { Builder::new_multi_thread() };
-    builder.enable_all().thread_name("squall").build()
-}
-
 async fn serve_site(serve: Serve, log: &LogGuard) -> Result<Stopped, Failure> {
+    // Before anything that takes time: no signal may kill a server that still compiles.
+    let mut orders = orders().context("cannot listen to signals").map_err(Failure::Start)?;
     let source = squall::build::site_of(&serve.path).map_err(Failure::Input)?;
     let options = Options {
         source: Source::find(&source).map_err(Failure::Input)?,
@@ -104,9 +89,11 @@ async fn serve_site(serve: Serve, log: &LogGuard) -> Result<Stopped, Failure> {
             (None, false) => CacheChoice::Default,
         },
     };
-    let app = App::load(options).await.map_err(Failure::Input)?;
+    let app = tokio::select! {
+        app = App::load(options) => app.map_err(Failure::Input)?,
+        () = told_to_stop(&mut orders) => return Ok(Stopped::Clean),
+    };
     let bound = app.bind().map_err(Failure::Start)?;
-    let orders = orders().context("cannot listen to signals").map_err(Failure::Start)?;
     for address in bound.addresses() {
         say(format_args!("squall listening on http://{address}"));
     }
@@ -115,6 +102,12 @@ async fn serve_site(serve: Serve, log: &LogGuard) -> Result<Stopped, Failure> {
     }
     log.open();
     bound.serve(orders, log).await.map_err(Failure::Start)
+}
+
+/// Waits for an order to end. A reload during the start is what the start is, and what
+/// changes meanwhile is found by the first look at the files.
+async fn told_to_stop(orders: &mut mpsc::Receiver<Order>) {
+    while orders.recv().await == Some(Order::Reload) {}
 }
 
 /// Signals as orders: TERM and INT drain, the second of them stops, HUP reloads.

@@ -19,6 +19,7 @@ use tower_http::services::fs::{Backend, File};
 
 use super::CHUNK;
 use super::facts::Facts;
+use super::open::OpenPermit;
 use super::root::{Node, Root};
 use super::subpath::Subpath;
 
@@ -38,6 +39,7 @@ struct Inner {
     folder: Option<PathBuf>,
     /// The file, then its variants. Never empty.
     files: Vec<Opened>,
+    permit: Arc<OpenPermit>,
 }
 
 struct Opened {
@@ -48,7 +50,11 @@ struct Opened {
 
 impl Snapshot {
     /// Opens what `subpath` names. Blocks. `None` is answered with 404.
-    pub(super) fn take(root: &Root, subpath: &Subpath) -> io::Result<Option<Snapshot>> {
+    pub(super) fn take(
+        root: &Root,
+        subpath: &Subpath,
+        permit: OpenPermit,
+    ) -> io::Result<Option<Snapshot>> {
         let path = subpath.to_path();
         let (folder, path, node) = match root.look(&path)? {
             Some(Node::Folder) => {
@@ -75,7 +81,8 @@ impl Snapshot {
             }
         }
         let uri = uri(subpath.names(), folder.is_some());
-        Ok(Some(Snapshot(Arc::new(Inner { uri, folder, files }))))
+        let permit = Arc::new(permit);
+        Ok(Some(Snapshot(Arc::new(Inner { uri, folder, files, permit }))))
     }
 
     /// True if the path named a folder, and the file is its index.
@@ -119,7 +126,7 @@ impl Backend for Snapshot {
             let mut file = tokio::fs::File::from_std(opened.file.try_clone()?);
             file.set_max_buf_size(CHUNK);
             let facts = opened.facts;
-            Ok(Reader { file, facts })
+            Ok(Reader { file, facts, _permit: self.0.permit.clone() })
         }))
     }
 
@@ -135,6 +142,7 @@ impl Backend for Snapshot {
 pub(super) struct Reader {
     file: tokio::fs::File,
     facts: Facts,
+    _permit: Arc<OpenPermit>,
 }
 
 impl File for Reader {

@@ -10,6 +10,7 @@ mod variants;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,7 +18,7 @@ use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use tempfile::TempDir;
 
-use super::Files;
+use super::{Files, OpenFiles, OpenPermit};
 use crate::body::{Body, BodyError};
 
 /// The content of every file outside the root.
@@ -73,7 +74,7 @@ impl Site {
     /// The response with its body unread.
     async fn response(&self, path: &str) -> Response<Body> {
         let head = Request::get(path).body(()).unwrap().into_parts().0;
-        self.files.serve(&head, path).await
+        self.files.serve(&head, path, permit()).await
     }
 }
 
@@ -113,7 +114,7 @@ async fn ask(
         request = request.header(*name, *value);
     }
     let head = request.body(()).unwrap().into_parts().0;
-    let served = files.serve(&head, path);
+    let served = files.serve(&head, path, permit());
     let response =
         tokio::time::timeout(Duration::from_secs(10), served).await.expect("nothing may block");
     let (head, body) = response.into_parts();
@@ -136,6 +137,10 @@ async fn ask(
         assert_eq!(answer.body, "", "{answer:?}");
     }
     answer
+}
+
+fn permit() -> OpenPermit {
+    OpenFiles::new(1, Arc::default()).admit().unwrap()
 }
 
 /// Reads `body` to its end or its failure.

@@ -4,17 +4,21 @@
 //! The request's path pays for cloning a few reference-counted values and for a
 //! try at a bounded queue.
 
+use super::escape::{Ascii, Plain};
 use crate::config::AccessLog as Form;
 use crate::fault::FaultKind;
 use crate::id::{GenerationNumber, HandlerName, RequestId};
 use crate::meter::ServerMeter;
 use http::{Method, Uri};
 use humantime::format_rfc3339_millis;
+use serde::Serialize;
+use serde_json::Serializer;
 use std::io::{self, Write};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, SystemTime};
+use tokio::sync::oneshot;
 
 /// What one request is remembered by.
 #[derive(Debug)]
@@ -44,17 +48,31 @@ struct Queue {
     meter: Arc<ServerMeter>,
 }
 
+/// The thread that writes.
+#[derive(Debug)]
+pub struct AccessWriter {
+    /// Closed by the thread's end; so it is from the start if the log is off.
+    ended: oneshot::Receiver<()>,
+}
+
 impl AccessLog {
     /// Starts the writing thread, unless the log is off.
-    pub fn start(form: Form, queue: usize, meter: Arc<ServerMeter>) -> io::Result<Self> {
+    pub fn start(
+        form: Form,
+        queue: usize,
+        meter: Arc<ServerMeter>,
+    ) -> io::Result<(Self, AccessWriter)> {
+        let (alive, ended) = oneshot::channel::<()>();
+        let writer = AccessWriter { ended };
         if form == Form::Off {
-            return Ok(AccessLog(None));
+            return Ok((AccessLog(None), writer));
         }
         let (sender, receiver) = sync_channel(queue.max(1));
-        std::thread::Builder::new()
-            .name("squall-access".into())
-            .spawn(move || write_lines(&receiver, form))?;
-        Ok(AccessLog(Some(Queue { sender, meter })))
+        std::thread::Builder::new().name("squall-access".into()).spawn(move || {
+            write_lines(&receiver, form);
+            drop(alive);
+        })?;
+        Ok((AccessLog(Some(Queue { sender, meter })), writer))
     }
 
     /// Reports a request. A full queue drops the line and counts it.
@@ -63,6 +81,18 @@ impl AccessLog {
             && queue.sender.try_send((SystemTime::now(), line())).is_err()
         {
             queue.meter.access_dropped.add(1);
+        }
+    }
+}
+
+impl AccessWriter {
+    /// Waits until all that was reported is written, which is soon after the last
+    /// [`AccessLog`] is gone. A reader that takes nothing is not waited for.
+    pub async fn finish(self) {
+        /// Enough for a full queue; a service manager waits longer.
+        const PATIENCE: Duration = Duration::from_secs(1);
+        if tokio::time::timeout(PATIENCE, self.ended).await.is_err() {
+            tracing::warn!("nobody takes the last lines of the access log; they are lost");
         }
     }
 }
@@ -100,9 +130,9 @@ fn text(out: &mut Vec<u8>, time: SystemTime, line: &AccessLine) -> io::Result<()
         "{} {} {} {} {} {} {status} {}B {:.1}ms {}",
         format_rfc3339_millis(time),
         line.client,
-        if line.host.is_empty() { "-" } else { &line.host },
-        line.method,
-        line.target.path_and_query().map_or("-", |target| target.as_str()),
+        Plain(if line.host.is_empty() { "-" } else { &line.host }),
+        Plain(line.method.as_str()),
+        Plain(line.target.path_and_query().map_or("-", |target| target.as_str())),
         if line.http2 { "h2" } else { "h1" },
         line.response_bytes,
         line.duration.as_secs_f64() * 1e3,
@@ -118,7 +148,7 @@ fn text(out: &mut Vec<u8>, time: SystemTime, line: &AccessLine) -> io::Result<()
 }
 
 fn json(out: &mut Vec<u8>, time: SystemTime, line: &AccessLine) -> io::Result<()> {
-    #[derive(serde::Serialize)]
+    #[derive(Serialize)]
     struct Line<'a> {
         time: String,
         request: String,
@@ -155,7 +185,7 @@ fn json(out: &mut Vec<u8>, time: SystemTime, line: &AccessLine) -> io::Result<()
         duration_ms: (line.duration.as_secs_f64() * 1e6).round() / 1e3,
         fault: line.fault.map(FaultKind::label),
     };
-    serde_json::to_writer(&mut *out, &line)?;
+    line.serialize(&mut Serializer::with_formatter(&mut *out, Ascii))?;
     writeln!(out)
 }
 

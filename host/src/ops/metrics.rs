@@ -125,7 +125,6 @@ fn encode_generations(encoder: &mut DescriptorEncoder, site: &Site) -> Result<()
     Ok(())
 }
 
-/// Requests that reach no handler have the label `handler=""`.
 fn encode_server(encoder: &mut DescriptorEncoder, admin: &Admin) -> Result<(), Error> {
     let meter = &admin.meter;
     let plain = |encoder: &mut DescriptorEncoder, name, help, n: u64| {
@@ -151,13 +150,13 @@ fn encode_server(encoder: &mut DescriptorEncoder, admin: &Admin) -> Result<(), E
         "Lines of the access log that nobody took in time",
         meter.access_dropped.get(),
     )?;
-    let open = ConstGauge::new(meter.connections.get());
-    open.encode(encoder.encode_descriptor(
-        "connections",
-        "Connections open",
-        None,
-        MetricType::Gauge,
-    )?)?;
+    for (name, help, n) in [
+        ("connections", "Connections open", meter.connections.get()),
+        ("files_open", "Responses that have static files open", meter.files_open.get()),
+    ] {
+        let descriptor = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        ConstGauge::new(n).encode(descriptor)?;
+    }
     let tallies = [
         (
             "connections_closed",
@@ -191,7 +190,7 @@ fn encode_server(encoder: &mut DescriptorEncoder, admin: &Admin) -> Result<(), E
     }
     let mut family = encoder.encode_descriptor(
         "rejects",
-        "Requests refused before they were routed, by kind",
+        "Failed requests that reached no handler, by kind",
         None,
         MetricType::Counter,
     )?;

@@ -14,13 +14,15 @@ pub enum HostPattern {
 
 impl HostPattern {
     pub fn parse(text: &str) -> Result<Self> {
-        let host = text.to_ascii_lowercase();
+        // An absolute name is the same name; requests have lost its dot too.
+        let host = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
         let name = host.strip_prefix("*.").unwrap_or(&host);
         let valid = !name.is_empty()
             && name.bytes().all(|b| {
                 b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b':' | b'[' | b']')
             })
-            && !name.starts_with('.');
+            && !name.starts_with('.')
+            && !name.ends_with('.');
         ensure!(
             valid,
             "`{text}` is not a host; write `api.example.com` or `*.example.com`, without port"

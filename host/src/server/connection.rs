@@ -5,10 +5,11 @@ use super::clock::{ConnectionClock, GiveUp, Protocol};
 use super::listen::ConnectionPermit;
 use super::service::Service;
 use super::socket::Socket;
+use super::stream::Streams;
 use super::{Server, Stage};
 use crate::limits::ServerLimits;
 use hyper::server::conn::{http1, http2};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::rt::TokioTimer;
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
@@ -114,9 +115,9 @@ fn http1_builder(limits: &ServerLimits) -> http1::Builder {
     builder
 }
 
-fn http2_builder(limits: &ServerLimits) -> http2::Builder<TokioExecutor> {
+fn http2_builder(limits: &ServerLimits) -> http2::Builder<Streams> {
     let u32_of = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
-    let mut builder = http2::Builder::new(TokioExecutor::new());
+    let mut builder = http2::Builder::new(Streams { gap: limits.write_gap });
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(u32_of(limits.h2_streams))
@@ -141,7 +142,7 @@ impl Connection for http1::Connection<Socket, Service> {
     }
 }
 
-impl Connection for http2::Connection<Socket, Service, TokioExecutor> {
+impl Connection for http2::Connection<Socket, Service, Streams> {
     fn shut_down_gracefully(self: Pin<&mut Self>) {
         self.graceful_shutdown();
     }

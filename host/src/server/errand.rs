@@ -4,11 +4,10 @@
 use super::exchange::Exchange;
 use super::incoming::{BodyWatch, bounded};
 use super::outgoing::{Bounds, Outgoing, check_head, outgoing};
-use super::request::{BASE_PATH, CAPTURE_PREFIX, REQUEST_ID};
+use super::request::{BASE_PATH, CAPTURE_PREFIX, CLIENT_ADDRESS, REQUEST_ID};
 use super::service::Step;
 use crate::body::Body;
 use crate::fault::{self, Fault, FaultKind};
-use crate::id::RequestId;
 use crate::route::Captures;
 use crate::site::Generation;
 use http::request::Parts;
@@ -44,7 +43,7 @@ pub(super) fn run(errand: Errand, generation: Option<&Arc<Generation>>) -> Step 
         Ok(bounded) => bounded,
         Err(fault) => return refuse(exchange, fault),
     };
-    tell(&mut head, exchange.id, base, &captures);
+    tell(&mut head, &exchange, base, &captures);
     let bounds = Bounds::of(&generation.limits);
     let answer = generation.answer(exchange.id, Request::from_parts(head, body));
     Step::Later(Box::pin(async move {
@@ -83,9 +82,12 @@ fn failed(
 }
 
 /// Tells the guest what only the host knows.
-fn tell(head: &mut Parts, id: RequestId, base: Option<HeaderValue>, captures: &Captures) {
-    if let Ok(value) = HeaderValue::from_bytes(&id.digits()) {
+fn tell(head: &mut Parts, exchange: &Exchange, base: Option<HeaderValue>, captures: &Captures) {
+    if let Ok(value) = HeaderValue::from_bytes(&exchange.id.digits()) {
         head.headers.insert(REQUEST_ID, value);
+    }
+    if let Ok(value) = HeaderValue::try_from(exchange.client.to_string()) {
+        head.headers.insert(CLIENT_ADDRESS, value);
     }
     if let Some(base) = base {
         head.headers.insert(BASE_PATH, base);

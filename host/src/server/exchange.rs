@@ -4,12 +4,16 @@
 use super::clock::{ConnectionClock, Protocol};
 use crate::fault::{Fault, FaultKind, Owner};
 use crate::id::{GenerationNumber, HandlerName, RequestId};
+use crate::logging::Seldom;
 use crate::logging::access::{AccessLine, AccessLog};
 use crate::meter::HandlerMeter;
 use http::{Method, StatusCode, Uri};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
+
+/// For want of room, by handler.
+static REFUSALS: Seldom<(Option<HandlerName>, FaultKind)> = Seldom::new();
 
 pub(super) struct Exchange {
     pub(super) id: RequestId,
@@ -99,8 +103,15 @@ impl Exchange {
             Owner::Client => {
                 tracing::debug!(%request, handler, generation, kind, cause, "{}", fault.kind.outside());
             }
-            Owner::Guest | Owner::Load => {
+            Owner::Guest => {
                 tracing::warn!(%request, handler, generation, kind, cause, "{}", fault.kind.outside());
+            }
+            // A flood is one thing to know, and counted.
+            Owner::Load => {
+                let who = self.handler.as_ref().map(|(handler, _)| handler.clone());
+                if let Some(left_out) = REFUSALS.speak((who, fault.kind)) {
+                    tracing::warn!(%request, handler, generation, kind, cause, left_out, "{}", fault.kind.outside());
+                }
             }
             Owner::Host => {
                 tracing::error!(%request, handler, generation, kind, cause, "{}", fault.kind.outside());

@@ -3,6 +3,7 @@
 use super::connection::{self, CUT};
 use super::{Server, Stage};
 use crate::limits::ServerLimits;
+use crate::logging::Seldom;
 use crate::meter::ServerMeter;
 use anyhow::{Context, Result};
 use std::collections::HashMap;
@@ -35,6 +36,9 @@ const BACKLOG: u32 = 4096;
 /// After an error that is not the fault of one connection, such as too few
 /// descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// By label: clients that use up the descriptors must not fill the log as well.
+static FAILURES: Seldom<&str> = Seldom::new();
 
 /// Binds `address`; the error says which.
 pub fn bind(address: SocketAddr) -> Result<Listener> {
@@ -198,11 +202,14 @@ async fn accept(listener: &Listener, server: &Server) -> (TcpStream, SocketAddr)
             Ok(accepted) => return accepted,
             Err(error) => error,
         };
-        server.meter.accept_errors.count(error_label(&error));
+        let label = error_label(&error);
+        server.meter.accept_errors.count(label);
         if is_about_one_connection(&error) {
             continue;
         }
-        tracing::warn!(cause = %error, "cannot accept a connection; trying again");
+        if let Some(left_out) = FAILURES.speak(label) {
+            tracing::warn!(cause = %error, left_out, "cannot accept a connection; trying again");
+        }
         tokio::time::sleep(PAUSE).await;
     }
 }

@@ -4,14 +4,17 @@
 //! The body holds the exchange and the permits of its request until the last byte
 //! is out, so nothing is counted as done before it is.
 
+use super::clock::Protocol;
 use super::exchange::Exchange;
 use super::incoming::BodyWatch;
+use super::stream;
 use crate::body::{Body, BodyError, declared_length};
 use crate::fault::{Fault, FaultKind};
+use crate::headers::strip_hop_by_hop;
 use crate::limits::HandlerLimits;
 use crate::site::InFlight;
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, HeaderName, TE, TRANSFER_ENCODING, UPGRADE};
+use http::header::CONTENT_LENGTH;
 use http::{HeaderValue, Method, Response, StatusCode};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use std::pin::Pin;
@@ -43,16 +46,6 @@ impl Bounds {
         Bounds { left: limits.response_size.get(), gap: limits.response_gap }
     }
 }
-
-/// Fields that are about one connection, which is ours and not the handler's.
-const HOP_BY_HOP: [HeaderName; 6] = [
-    CONNECTION,
-    TE,
-    TRANSFER_ENCODING,
-    UPGRADE,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-];
 
 /// What a handler must not answer with. An interim response is not an answer, a
 /// tunnel is not ours to open, and a length that the body does not have would put
@@ -94,11 +87,8 @@ pub(super) fn outgoing(
 ) -> Response<Outgoing> {
     let (mut head, mut body) = response.into_parts();
     exchange.responded(head.status);
-    // Looking through a few fields is quicker than asking for each of these.
-    if bounds.is_some() && head.headers.keys().any(|name| HOP_BY_HOP.contains(name)) {
-        for name in &HOP_BY_HOP {
-            head.headers.remove(name);
-        }
+    if bounds.is_some() {
+        strip_hop_by_hop(&mut head.headers);
     }
     if has_no_body(head.status) {
         body = Body::empty();
@@ -111,6 +101,8 @@ pub(super) fn outgoing(
             head.headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
         }
         body = Body::empty();
+    } else if exchange.protocol == Protocol::Http2 {
+        body = stream::in_pieces(body);
     }
     let outgoing =
         Outgoing { body, bounds, timer: None, exchange, watch, _permit: permit, ended: false };
@@ -133,8 +125,12 @@ impl HttpBody for Outgoing {
         let this = &mut *self;
         let frame = match Pin::new(&mut this.body).poll_frame(cx) {
             Poll::Ready(frame) => frame,
-            Poll::Pending => return this.poll_gap(cx).map(|error| Some(Err(error))),
+            Poll::Pending => {
+                stream::awaited();
+                return this.poll_gap(cx).map(|error| Some(Err(error)));
+            }
         };
+        stream::taken();
         this.timer = None;
         Poll::Ready(match frame {
             Some(Ok(frame)) => Some(this.count(frame)),

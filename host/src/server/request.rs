@@ -3,11 +3,12 @@
 
 use super::clock::Protocol;
 use crate::fault::{Fault, FaultKind};
+use crate::headers::strip_hop_by_hop;
 use crate::limits::ServerLimits;
 use crate::path::normalise;
 use crate::policy::PrivateRanges;
 use bytes::{Bytes, BytesMut};
-use http::header::{CONNECTION, HOST, HeaderName};
+use http::header::{HOST, HeaderName};
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderValue, Method, Uri, Version};
@@ -16,14 +17,15 @@ use std::net::IpAddr;
 
 /// The prefix of the request headers that tell a guest what the host knows. No
 /// client can send one.
-pub(super) const RESERVED_PREFIX: &str = "squall";
+pub(super) const RESERVED_PREFIX: &str = "squall-";
 
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("squall-request-id");
+pub(super) const CLIENT_ADDRESS: HeaderName = HeaderName::from_static("squall-client-address");
 pub(super) const BASE_PATH: HeaderName = HeaderName::from_static("squall-base-path");
 /// Followed by the name of a capture.
 pub(super) const CAPTURE_PREFIX: &str = "squall-path-";
 
-const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+pub(super) const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// Headers that say where a request came from: believed from trusted proxies only.
 const FORWARDED: [&str; 7] = [
@@ -36,8 +38,9 @@ const FORWARDED: [&str; 7] = [
     "x-real-ip",
 ];
 
-/// Checks the head and puts it into its one form. Returns the host that routes are
-/// chosen by: in lower case, without port.
+/// Checks the head and puts it into its one form: an absolute URI whose path is normal
+/// (`path::normalise`). Returns the host that routes are chosen by: in lower case,
+/// without port and without the dot of an absolute name.
 pub(super) fn normalise_head(
     head: &mut Parts,
     protocol: Protocol,
@@ -69,7 +72,7 @@ pub(super) fn normalise_head(
                 .map_err(|_| Fault::new(FaultKind::BadTarget, format!("path `{whole}`")))?
         }
     };
-    let host = split_port(authority.as_str()).0.to_ascii_lowercase();
+    let host = without_dot(split_port(authority.as_str()).0).to_ascii_lowercase();
     let mut uri = http::uri::Parts::default();
     uri.scheme = Some(head.uri.scheme().cloned().unwrap_or(Scheme::HTTP));
     uri.authority = Some(authority);
@@ -123,7 +126,7 @@ fn parse_authority(value: &HeaderValue) -> Result<Authority, ()> {
     let port_is_sound = port
         .is_none_or(|port| port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok());
     let brackets_are_sound = host.starts_with('[') == host.ends_with(']');
-    if host.is_empty() || !port_is_sound || !brackets_are_sound {
+    if without_dot(host).is_empty() || !port_is_sound || !brackets_are_sound {
         return Err(());
     }
     Ok(authority)
@@ -142,18 +145,24 @@ fn split_port(authority: &str) -> (&str, Option<&str>) {
     }
 }
 
+/// `a.example.` is the same name as `a.example` (RFC 1034 section 3.1).
+fn without_dot(host: &str) -> &str {
+    host.strip_suffix('.').unwrap_or(host)
+}
+
 fn same_host(a: &Authority, b: &Authority) -> bool {
     a.as_str().eq_ignore_ascii_case(b.as_str())
 }
 
-/// Removes what a client must not say to a guest, and says who the client is.
+/// Removes what a client must not say to a guest, and adds the peer to those on the
+/// request's way.
 pub(super) fn cleanse(
     headers: &mut HeaderMap,
     peer: IpAddr,
     peer_value: &HeaderValue,
     trusted: &PrivateRanges,
 ) {
-    remove_hop_by_hop(headers);
+    strip_hop_by_hop(headers);
     let believed = trusted.contains(peer);
     let forged = |name: &HeaderName| {
         let name = name.as_str();
@@ -172,31 +181,6 @@ pub(super) fn cleanse(
     }
     headers.append(FORWARDED_FOR, peer_value.clone());
 }
-
-/// RFC 9110 section 7.6.1: `connection` and what it names go no further. Other
-/// fields of that kind never reach a guest, because `wasi:http` forbids them.
-fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    if !headers.contains_key(CONNECTION) {
-        return;
-    }
-    let named: Vec<HeaderName> = headers
-        .get_all(CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|name| name.trim().parse().ok())
-        .filter(|name| !KEEP.contains(name))
-        .collect();
-    headers.remove(CONNECTION);
-    for name in named {
-        headers.remove(name);
-    }
-}
-
-/// Naming one of these in `connection` does not remove it: it decides where and
-/// what the request is.
-const KEEP: [HeaderName; 4] =
-    [HOST, http::header::CONTENT_LENGTH, http::header::CONTENT_TYPE, http::header::AUTHORIZATION];
 
 /// Copies the target and the values of a head into one small allocation of their
 /// own.

@@ -2,13 +2,15 @@
 //! leads.
 
 use super::Server;
+use super::client::client_address;
 use super::clock::{ConnectionClock, Protocol};
 use super::errand::{self, Errand};
 use super::exchange::Exchange;
 use super::fixed::{not_allowed, redirect, status};
 use super::outgoing::{Outgoing, outgoing};
 use super::request::{cleanse, compact, normalise_head};
-use crate::fault;
+use super::stream;
+use crate::fault::{self, Fault};
 use crate::route::Found;
 use crate::site::Goal;
 use http::header::CONNECTION;
@@ -19,7 +21,7 @@ use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 /// What hyper calls for each request of one connection.
 pub(super) struct Service {
@@ -73,7 +75,7 @@ impl hyper::service::Service<Request<Incoming>> for Service {
         let server = &*self.server;
         let mut exchange = Box::new(Exchange::new(
             &head,
-            self.peer,
+            client_address(&head.headers, self.peer, &server.trusted_proxies),
             self.protocol,
             self.clock.clone(),
             server.access.clone(),
@@ -85,11 +87,7 @@ impl hyper::service::Service<Request<Incoming>> for Service {
                 exchange.host = host;
                 route(server, head, body, exchange)
             }
-            Err(fault) => {
-                exchange.fail(&fault);
-                let response = fault::respond(fault.kind, exchange.id);
-                Step::now(response, exchange)
-            }
+            Err(fault) => Step::refused(&fault, exchange),
         };
         let last = served + 1 >= server.limits.connection_requests;
         Answer { step, protocol: self.protocol, last }
@@ -112,11 +110,15 @@ fn route(server: &Server, head: Parts, body: Incoming, exchange: Box<Exchange>) 
         Goal::Status(code) => Step::now(status(*code), exchange),
         Goal::Redirect { to, status } => Step::now(redirect(to, *status, &captures), exchange),
         Goal::Files { files, base } => {
+            let permit = match server.files.admit() {
+                Ok(permit) => permit,
+                Err(fault) => return Step::refused(&fault, exchange),
+            };
             let files = files.clone();
             let below = head.uri.path()[base.len()..].to_owned();
             let below = if below.is_empty() { "/".to_owned() } else { below };
             Step::Later(Box::pin(async move {
-                let response = files.serve(&head, &below).await;
+                let response = files.serve(&head, &below, permit).await;
                 outgoing(response, exchange, None, None, None)
             }))
         }
@@ -128,6 +130,12 @@ impl Step {
     fn now(response: Response<crate::body::Body>, exchange: Box<Exchange>) -> Self {
         Step::Now(Some(outgoing(response, exchange, None, None, None)))
     }
+
+    /// Answers at once with a fault that came before any handler.
+    fn refused(fault: &Fault, mut exchange: Box<Exchange>) -> Self {
+        exchange.fail(fault);
+        Self::now(fault::respond(fault.kind, exchange.id), exchange)
+    }
 }
 
 impl Future for Answer {
@@ -135,7 +143,13 @@ impl Future for Answer {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut response = match &mut self.step {
-            Step::Later(answer) => ready!(answer.as_mut().poll(cx)),
+            Step::Later(answer) => match answer.as_mut().poll(cx) {
+                Poll::Ready(response) => response,
+                Poll::Pending => {
+                    stream::awaited();
+                    return Poll::Pending;
+                }
+            },
             Step::Now(answer) => match answer.take() {
                 Some(response) => response,
                 // Asked for again after it was given: nobody does.

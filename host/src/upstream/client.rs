@@ -8,7 +8,6 @@
 use super::connect::{Connector, Deadline};
 use super::download::Download;
 use super::error::{Broken, UpstreamError};
-use super::headers::strip_hop_by_hop;
 use super::lease::Lease;
 use super::outgoing::Outgoing;
 use super::pool::{Found, Pool, Reuse};
@@ -16,6 +15,7 @@ use super::resolve::Resolve;
 use super::tls::Tls;
 use super::upload::{Upload, Watch};
 use crate::body::Body;
+use crate::headers::strip_hop_by_hop;
 use crate::limits::HandlerLimits;
 use crate::policy::{Named, OutboundGrants, Scheme};
 use http::{Extensions, Request, Response, StatusCode};

@@ -5,9 +5,9 @@
 //! body, send none of it, leave the connection out of step) is decided here.
 
 use super::error::UpstreamError;
-use super::headers::strip_hop_by_hop;
 use super::upload::{Upload, Watch, upload};
 use crate::body::{Body, BodyError, declared_length};
+use crate::headers::strip_hop_by_hop;
 use crate::policy::{Named, Scheme};
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};

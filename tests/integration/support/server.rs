@@ -169,12 +169,22 @@ impl Site {
 }
 
 impl Server {
-    pub(crate) fn spawn(site: Site, mut command: Command) -> Self {
+    pub(crate) fn spawn(site: Site, command: Command) -> Self {
+        Self::spawn_with(site, command, |_| {})
+    }
+
+    /// Starts it, and does something before it listens.
+    pub(crate) fn spawn_with(
+        site: Site,
+        mut command: Command,
+        meanwhile: impl FnOnce(&Child),
+    ) -> Self {
         // Compiling guests must not count against the start.
         squall_test_guests::guest("hello02");
         let mut child = command.spawn().unwrap();
         let stderr = Lines::follow(child.stderr.take().unwrap());
         let stdout = Lines::follow(child.stdout.take().unwrap());
+        meanwhile(&child);
         let mut address = None;
         let mut admin = None;
         eventually(SOON * 3, "listening", || {
@@ -204,6 +214,10 @@ impl Server {
 
     pub(crate) fn stderr(&self) -> Vec<String> {
         self.stderr.get()
+    }
+
+    pub(crate) fn stdout(&self) -> Vec<String> {
+        self.stdout.get()
     }
 
     /// The log lines that came after the address, parsed: every one must be JSON.
@@ -294,6 +308,15 @@ impl Server {
 
     pub(crate) fn descriptors(&self) -> usize {
         fs::read_dir(format!("/proc/{}/fd", self.pid())).unwrap().count()
+    }
+
+    /// Lets it have descriptors up to this number from now on; returns what it was.
+    pub(crate) fn allow_descriptors(&self, most: u64) -> u64 {
+        use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
+        let pid = Pid::from_raw(self.pid().cast_signed());
+        let maximum = getrlimit(Resource::Nofile).maximum;
+        let wanted = Rlimit { current: Some(most), maximum };
+        prlimit(pid, Resource::Nofile, wanted).unwrap().current.unwrap()
     }
 
     pub(crate) fn threads(&self) -> usize {

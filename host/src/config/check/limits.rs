@@ -4,8 +4,8 @@ use super::{Checked, Problem};
 use crate::limits::{HandlerLimits, ServerLimits};
 
 /// Those that mean something at zero.
-const SERVER_ZERO: [&str; 6] =
-    ["connections", "h2_resets", "drain", "settle", "compile_notice", "cache_size"];
+const SERVER_ZERO: [&str; 7] =
+    ["connections", "files_open", "h2_resets", "drain", "settle", "compile_notice", "cache_size"];
 const HANDLER_ZERO: [&str; 14] = [
     "queue",
     "queue_time",

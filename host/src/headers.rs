@@ -16,7 +16,12 @@ const HOP_BY_HOP: [HeaderName; 8] = [
 
 /// Drops those, the ones that `connection` names, and all of `te` but
 /// `trailers`, which is how gRPC says that it understands trailers.
-pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
+pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    // Most heads have none. Looking through a few fields is quicker than asking for
+    // each of these.
+    if !headers.keys().any(|name| *name == header::TE || HOP_BY_HOP.contains(name)) {
+        return;
+    }
     for name in named_by_connection(headers) {
         headers.remove(name);
     }
@@ -34,10 +39,15 @@ pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
+/// Naming one of these in `connection` does not remove it: it decides where and what a
+/// message is, or, as `te`, is dealt with by itself.
+const KEEP: [HeaderName; 5] =
+    [header::HOST, header::CONTENT_LENGTH, header::CONTENT_TYPE, header::AUTHORIZATION, header::TE];
+
 fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
     let values = headers.get_all(header::CONNECTION).iter();
     let names = values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
-    names.filter_map(|name| name.trim().parse().ok()).filter(|name| *name != header::TE).collect()
+    names.filter_map(|name| name.trim().parse().ok()).filter(|name| !KEEP.contains(name)).collect()
 }
 
 #[cfg(test)]
@@ -49,7 +59,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         for (name, value) in [
             ("connection", "X-Hop, keep-alive"),
-            ("connection", "te, upgrade"),
+            ("connection", "te, upgrade, Authorization"),
             ("x-hop", "1"),
             ("keep-alive", "timeout=5"),
             ("proxy-authorization", "Basic eDp5"),

@@ -1,0 +1,76 @@
+//! The limits that stand for a share of the descriptors that the process may have.
+
+use super::ServerLimits;
+use anyhow::{Result, ensure};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// Raises the process's limit of descriptors as far as it may, and says what it is now.
+pub fn raise_descriptors() -> u64 {
+    let found = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: found.maximum, maximum: found.maximum };
+    // Failing to raise it leaves what we have.
+    let _ = setrlimit(Resource::Nofile, raised);
+    getrlimit(Resource::Nofile).current.unwrap_or(1 << 20)
+}
+
+impl ServerLimits {
+    /// These limits with numbers for each 0 that stands for a share of `descriptors`.
+    ///
+    /// Nine tenths are for clients. Half of the rest is for static files, the other
+    /// half for components, outbound connections and the admin listener: a server
+    /// that is full can still be looked at and reloaded.
+    pub fn within(mut self, descriptors: u64) -> Result<Self> {
+        /// What a server without clients needs, generously.
+        const RESERVE: u64 = 32;
+        let most = descriptors.saturating_sub((descriptors / 10).max(RESERVE)).max(1);
+        if self.connections == 0 {
+            self.connections = most;
+        }
+        let wanted = self.connections;
+        ensure!(
+            wanted <= most,
+            "`connections` is {wanted}, but with {descriptors} descriptors (`ulimit -n`) there is room for {most}"
+        );
+        if self.files_open == 0 {
+            self.files_open = (descriptors / 10).max(RESERVE) / 2;
+        }
+        let most = (descriptors.saturating_sub(self.connections).max(RESERVE)) / 2;
+        let wanted = self.files_open;
+        ensure!(
+            wanted <= most,
+            "`files_open` is {wanted}, but with {descriptors} descriptors (`ulimit -n`) and {} `connections` there is room for {most}",
+            self.connections
+        );
+        Ok(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nought_stands_for_a_share() {
+        for (descriptors, connections, files_open) in
+            [(10_000, 9_000, 500), (1_000, 900, 50), (64, 32, 16), (20, 1, 16)]
+        {
+            let limits = ServerLimits::default().within(descriptors).unwrap();
+            assert_eq!((limits.connections, limits.files_open), (connections, files_open));
+        }
+    }
+
+    #[test]
+    fn what_there_is_no_room_for_is_refused() {
+        let limits = |connections, files_open| ServerLimits {
+            connections,
+            files_open,
+            ..ServerLimits::default()
+        };
+        let set = limits(100, 450).within(1_000).unwrap();
+        assert_eq!((set.connections, set.files_open), (100, 450));
+        let error = limits(901, 1).within(1_000).unwrap_err().to_string();
+        assert!(error.contains("`connections` is 901") && error.contains("room for 900"));
+        let error = limits(100, 451).within(1_000).unwrap_err().to_string();
+        assert!(error.contains("`files_open` is 451") && error.contains("room for 450"));
+    }
+}
