@@ -9,13 +9,14 @@
 use crate::limits::Size;
 use anyhow::{Context, Result, anyhow, ensure};
 use sha2::{Digest, Sha256};
+use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
@@ -103,23 +104,37 @@ impl Cache {
         self.folder.join(format!("{hash}-{:016x}.squall", fingerprint(engine)))
     }
 
-    /// Removes the entries that were unused longest until `more` bytes fit.
+    /// Removes the entries that were unused longest until `more` bytes fit, and what
+    /// writers that were killed have left. The folder may hold other things, which
+    /// are nobody's business here.
     fn make_room(&self, more: u64) -> Result<()> {
+        let capacity = self.capacity.get();
+        ensure!(more <= capacity, "it is larger than `cache_size`");
         let mut entries = Vec::new();
-        for entry in fs::read_dir(&self.folder)? {
-            let entry = entry?;
-            let found = entry.metadata()?;
-            entries.push((found.modified()?, found.len(), entry.path()));
+        for found in fs::read_dir(&self.folder)?.flatten() {
+            let Some(kind) = kind_of(&found.file_name()) else { continue };
+            let path = found.path();
+            let Ok(found) = found.metadata() else { continue };
+            let Ok(modified) = found.modified() else { continue };
+            match kind {
+                _ if !found.is_file() => {}
+                Kind::Entry => entries.push((modified, found.len(), path)),
+                // Failing to remove it costs some space.
+                Kind::Temporary if is_stale(modified) => drop(fs::remove_file(path)),
+                Kind::Temporary => {}
+            }
         }
         entries.sort();
         let mut total = more + entries.iter().map(|(_, len, _)| len).sum::<u64>();
         for (_, len, path) in entries {
-            if total <= self.capacity.get() {
+            if total <= capacity {
                 break;
             }
-            fs::remove_file(path)?;
-            total -= len;
+            if fs::remove_file(path).is_ok() {
+                total -= len;
+            }
         }
+        ensure!(total <= capacity, "old entries cannot be removed");
         Ok(())
     }
 }
@@ -139,6 +154,36 @@ fn fingerprint(engine: &Engine) -> u64 {
     env!("CARGO_PKG_VERSION").hash(&mut hasher);
     engine.precompile_compatibility_hash().hash(&mut hasher);
     hasher.finish()
+}
+
+/// What a file is that the cache has written.
+enum Kind {
+    Entry,
+    Temporary,
+}
+
+/// Only names of exactly the form that `path` and `write_whole` give.
+fn kind_of(name: &OsStr) -> Option<Kind> {
+    let (stem, end) = name.to_str()?.split_once('.')?;
+    let (hash, fingerprint) = stem.split_once('-')?;
+    let hex = |text: &str, len: usize| {
+        text.len() == len && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    let number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    if !hex(hash, 2 * HASH_SIZE) || !hex(fingerprint, 16) {
+        return None;
+    }
+    let (process, count) = match end {
+        "squall" => return Some(Kind::Entry),
+        _ => end.strip_suffix(".tmp")?.split_once('-')?,
+    };
+    (number(process) && number(count)).then_some(Kind::Temporary)
+}
+
+/// A component is written within seconds.
+fn is_stale(modified: SystemTime) -> bool {
+    const STALE: Duration = Duration::from_secs(60 * 60);
+    modified.elapsed().is_ok_and(|age| age > STALE)
 }
 
 /// The content of an entry, if the file is ours and its hash is right.

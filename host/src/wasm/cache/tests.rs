@@ -72,6 +72,45 @@ fn a_folder_that_is_not_ours_alone_is_refused() {
 }
 
 #[test]
+fn other_files_in_the_folder_are_left_alone() {
+    let (_dir, mut cache, engine, hash, path) = setup();
+    let name = path.file_name().unwrap().to_str().unwrap();
+    let longer = format!("0{name}");
+    let upper = name.to_uppercase();
+    let foreign = ["notes.squall", "thesis.tex", "x.tmp", &longer, &upper, &format!("{name}.bak")];
+    for name in foreign {
+        let file = cache.folder.join(name);
+        fs::write(&file, vec![0; 1000]).unwrap();
+        File::open(&file).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
+    }
+    // A folder and a link of the form of an entry, and what the link leads to.
+    let entry = |first: char| cache.folder.join(format!("{first}{}", &name[1..]));
+    let (folder, link) = (entry('0'), entry('1'));
+    fs::create_dir(&folder).unwrap();
+    std::os::unix::fs::symlink(cache.folder.join("thesis.tex"), &link).unwrap();
+    cache.capacity = Size::bytes(0);
+    assert!(cache.make_room(1).is_err(), "more than fits at all");
+    assert!(path.exists(), "and nothing goes for it");
+    cache.make_room(0).unwrap();
+    assert!(!path.exists());
+    assert!(foreign.iter().all(|name| cache.folder.join(name).exists()));
+    assert!(folder.exists() && link.is_symlink());
+    assert!(cache.get(&engine, hash).is_none());
+}
+
+#[test]
+fn what_a_writer_left_behind_goes_and_what_is_being_written_stays() {
+    let (_dir, cache, _, _, path) = setup();
+    let [left, fresh] = ["7-0.tmp", "7-1.tmp"].map(|end| path.with_extension(end));
+    for file in [&left, &fresh] {
+        fs::write(file, "x").unwrap();
+    }
+    File::open(&left).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
+    cache.make_room(0).unwrap();
+    assert!(!left.exists() && fresh.exists() && path.exists());
+}
+
+#[test]
 fn writers_of_one_entry_do_not_meet() {
     let (_dir, cache, _, _, path) = setup();
     let payload = vec![7; 1 << 20];
