@@ -86,8 +86,8 @@ impl TcpGrants {
         self.0.list.is_empty()
     }
 
-    /// Whether any port of `host` is granted: then its name may be resolved.
-    pub fn check_host(&self, host: &str) -> Result<(), Denied> {
+    /// What may be resolved: a host of which any port is granted.
+    pub fn check_host(&self, host: &str) -> Result<Host, Denied> {
         self.0.check_host(Scheme::Tcp, host)
     }
 
@@ -115,13 +115,13 @@ impl Grants {
         Grants { list, private: PrivateRanges::default() }
     }
 
-    fn check_host(&self, scheme: Scheme, host: &str) -> Result<(), Denied> {
+    fn check_host(&self, scheme: Scheme, host: &str) -> Result<Host, Denied> {
         let parsed =
             Host::parse(host).map_err(|why| Denied::BadHost { host: quoted(host), why })?;
         let port = |grant: &Grant| grant.port.unwrap_or(u16::MAX);
         let granted = |grant: &Grant| grant.matches(scheme, &parsed, port(grant)).is_some();
         match self.list.iter().any(granted) {
-            true => Ok(()),
+            true => Ok(parsed),
             false => Err(Denied::NotGranted { target: parsed.to_string(), list: scheme.list() }),
         }
     }

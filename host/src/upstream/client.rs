@@ -17,10 +17,11 @@ use super::tls::Tls;
 use super::upload::{Upload, Watch};
 use crate::body::Body;
 use crate::limits::HandlerLimits;
-use crate::policy::{Named, OutboundGrants, Scheme};
+use crate::policy::{Host, Named, OutboundGrants, Scheme};
 use http::{Extensions, Request, Response, StatusCode};
 use http_body::Body as HttpBody;
 use hyper::body::Incoming;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -79,6 +80,16 @@ impl Upstream {
         let limit = usize::try_from(connections).unwrap_or(usize::MAX);
         let connector = Connector::new(grants, resolver, tls);
         Upstream(Arc::new(Inner { connector, pool: Arc::new(Pool::new(limit)) }))
+    }
+
+    /// The addresses of `host`, for a connection that somebody else makes: judging
+    /// them is the caller's.
+    pub async fn lookup(
+        &self,
+        host: &Host,
+        within: Duration,
+    ) -> Result<Arc<[IpAddr]>, UpstreamError> {
+        self.0.connector.resolve(host, Deadline::after(within.min(LONGEST))).await
     }
 
     /// Connections that are open or being made.

@@ -64,7 +64,7 @@ impl Connector {
         permit: OwnedSemaphorePermit,
         deadline: Deadline,
     ) -> Result<Connection, UpstreamError> {
-        let addresses = self.resolve(named, deadline).await?;
+        let addresses = self.resolve(named.host(), deadline).await?;
         let addresses = self.judge(named, &addresses)?;
         let tcp = self.connect_tcp(named, &addresses, deadline).await?;
         let (stream, protocol) = match named.scheme() {
@@ -78,12 +78,13 @@ impl Connector {
         }
     }
 
-    async fn resolve(
+    /// The addresses of `host`, not judged yet.
+    pub(super) async fn resolve(
         &self,
-        named: &Named,
+        host: &Host,
         deadline: Deadline,
     ) -> Result<Arc<[IpAddr]>, UpstreamError> {
-        match named.host() {
+        match host {
             Host::Address(address) => Ok([*address].into()),
             // By definition (RFC 6761), whatever a name server would say.
             host if host.is_localhost() => {
