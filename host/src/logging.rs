@@ -4,6 +4,9 @@
 //! reads them stops, lines are dropped and counted, and serving goes on.
 
 pub mod access;
+mod seldom;
+
+pub use seldom::Seldom;
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};

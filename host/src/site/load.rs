@@ -9,7 +9,7 @@ use crate::config::{Config, HandlerConfig, SecretSource};
 use crate::id::{HandlerName, RequestId};
 use crate::limits::Size;
 use crate::upstream::{SystemResolver, Tls, Upstream};
-use crate::wasm::{Blueprint, Component, ContentHash, NotAHandler, Refused, Runtime};
+use crate::wasm::{Blueprint, Component, ContentHash, NotAHandler, Refused, Reporter, Runtime};
 use anyhow::{Result, bail};
 use http::Request;
 use http_body_util::{BodyExt, Limited};
@@ -161,6 +161,7 @@ impl Workshop {
                 self.tls.clone(),
             )),
             meter: handler.meter.clone(),
+            reporter: Arc::new(Reporter::new(handler.name.clone(), number, handler.meter.clone())),
         };
         let pool = self.runtime.pool(
             component.clone(),

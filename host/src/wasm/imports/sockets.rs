@@ -10,8 +10,7 @@ mod tests;
 pub(super) use lookup::add_to_linker;
 
 use super::super::data::Blueprint;
-use crate::id::{GenerationNumber, HandlerName};
-use crate::meter::HandlerMeter;
+use super::reporter::Reporter;
 use crate::policy::{Denied, Host, TcpGrants};
 use crate::upstream::{Upstream, UpstreamError};
 use answers::Answers;
@@ -27,9 +26,7 @@ pub(crate) struct Sockets(Arc<Inner>);
 
 struct Inner {
     grants: Arc<TcpGrants>,
-    handler: HandlerName,
-    generation: GenerationNumber,
-    meter: Arc<HandlerMeter>,
+    reporter: Arc<Reporter>,
     /// Its lookups are those of the handler's outbound requests too.
     upstream: Arc<Upstream>,
     /// For one lookup.
@@ -41,9 +38,7 @@ impl Sockets {
     pub(crate) fn new(blueprint: &Blueprint) -> Self {
         Sockets(Arc::new(Inner {
             grants: blueprint.tcp.clone(),
-            handler: blueprint.handler.clone(),
-            generation: blueprint.generation,
-            meter: blueprint.meter.clone(),
+            reporter: blueprint.reporter.clone(),
             upstream: blueprint.upstream.clone(),
             within: blueprint.limits.outbound_connect,
             answers: Mutex::default(),
@@ -100,8 +95,9 @@ impl Sockets {
     /// The addresses of a host that may be resolved. Waits no longer than an
     /// outbound request would, and in the same queue.
     async fn resolve(self, host: Host) -> Result<Vec<IpAddr>, UpstreamError> {
-        let Inner { handler, generation, within, .. } = &*self.0;
+        let Inner { reporter, within, .. } = &*self.0;
         let found = self.0.upstream.lookup(&host, *within).await.inspect_err(|error| {
+            let (handler, generation) = (&reporter.handler, reporter.generation);
             tracing::debug!(%handler, %generation, phase = error.phase(), "lookup failed: {error}");
         })?;
         let found: Vec<IpAddr> = found.iter().map(IpAddr::to_canonical).collect();
@@ -111,13 +107,6 @@ impl Sockets {
     }
 
     fn report(&self, denied: &Denied) {
-        let inner = &*self.0;
-        inner.meter.outbound_denied.count(denied.reason());
-        tracing::warn!(
-            handler = %inner.handler,
-            generation = %inner.generation,
-            reason = denied.reason(),
-            "connection denied: {denied}"
-        );
+        self.0.reporter.denied("connection", denied, None);
     }
 }

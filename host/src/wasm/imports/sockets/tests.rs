@@ -1,6 +1,7 @@
 //! Lookups of a guest that never end, or that nobody has granted.
 
 use super::*;
+use crate::id::{GenerationNumber, HandlerName};
 use crate::limits::HandlerLimits;
 use crate::policy::OutboundGrants;
 use crate::upstream::{BoxFuture, Resolve, Tls};
@@ -26,10 +27,11 @@ impl Resolve for Unwell {
 fn sockets(grants: &[&str], resolver: Unwell) -> Sockets {
     let grants: Vec<String> = grants.iter().map(ToString::to_string).collect();
     let private = crate::policy::PrivateRanges::parse(&["127.0.0.0/8"]).unwrap();
+    let (handler, generation) = (HandlerName::new("app"), GenerationNumber(1));
     let (resolver, tls) = (Arc::new(resolver), Arc::new(Tls::default()));
     Sockets::new(&Blueprint {
-        handler: HandlerName::new("app"),
-        generation: GenerationNumber(1),
+        handler: handler.clone(),
+        generation,
         limits: HandlerLimits {
             outbound_connect: Duration::from_millis(100),
             ..HandlerLimits::default()
@@ -40,6 +42,7 @@ fn sockets(grants: &[&str], resolver: Unwell) -> Sockets {
         tcp: Arc::new(TcpGrants::parse(&grants).unwrap().with_private(private)),
         upstream: Arc::new(Upstream::new(OutboundGrants::default(), 8, resolver, tls)),
         meter: Arc::default(),
+        reporter: Arc::new(Reporter::new(handler, generation, Arc::default())),
     })
 }
 
