@@ -19,6 +19,7 @@ mod lease;
 mod lookup;
 mod outgoing;
 mod pool;
+mod race;
 mod resolve;
 mod socket;
 #[cfg(test)]

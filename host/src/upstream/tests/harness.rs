@@ -48,7 +48,14 @@ impl Peer {
         F: Fn(usize, TcpStream) -> Fut + Send + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        let listener = TcpListener::bind(address).await.unwrap();
+        Peer::listening(TcpListener::bind(address).await.unwrap(), serve)
+    }
+
+    fn listening<F, Fut>(listener: TcpListener, serve: F) -> Peer
+    where
+        F: Fn(usize, TcpStream) -> Fut + Send + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
         let address = listener.local_addr().unwrap();
         let accepted = Arc::new(AtomicUsize::new(0));
         let counter = accepted.clone();
@@ -63,12 +70,7 @@ impl Peer {
 
     /// Answers every request with the same bytes.
     pub(super) async fn answering(response: &'static str) -> Peer {
-        Peer::start(move |_, mut stream| async move {
-            while read_head(&mut stream).await.is_some() {
-                stream.write_all(response.as_bytes()).await.unwrap();
-            }
-        })
-        .await
+        Peer::start(answering(response)).await
     }
 
     pub(super) fn uri(&self) -> String {
@@ -86,11 +88,21 @@ impl Drop for Peer {
     }
 }
 
+fn answering(response: &'static str) -> impl Fn(usize, TcpStream) -> BoxFuture<'static, ()> + Send {
+    move |_, mut stream| {
+        Box::pin(async move {
+            while read_head(&mut stream).await.is_some() {
+                stream.write_all(response.as_bytes()).await.unwrap();
+            }
+        })
+    }
+}
+
 /// An address that takes no connection and refuses none: a listener drops what
 /// comes after its backlog is full.
 pub(super) struct BlackHole {
     pub(super) address: SocketAddr,
-    _listener: TcpListener,
+    listener: TcpListener,
     _backlog: Vec<TcpStream>,
 }
 
@@ -104,7 +116,12 @@ impl BlackHole {
         while let Ok(stream) = tokio::time::timeout(SOON, TcpStream::connect(address)).await {
             backlog.push(stream.unwrap());
         }
-        BlackHole { address, _listener: listener, _backlog: backlog }
+        BlackHole { address, listener, _backlog: backlog }
+    }
+
+    /// Begins to answer.
+    pub(super) fn open(self, response: &'static str) -> Peer {
+        Peer::listening(self.listener, answering(response))
     }
 }
 
