@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 #[derive(Debug, Args)]
 pub(crate) struct Limits {
-    /// The site whose limits to print; the defaults without it
+    /// The site, or the plugin's crate, whose limits to print; the defaults without it
     path: Option<PathBuf>,
 }
 
@@ -19,7 +19,8 @@ pub(crate) fn run(limits: &Limits) -> ExitCode {
         print_table("handler", &HandlerLimits::default().rows());
         return ExitCode::SUCCESS;
     };
-    let config = match Source::find(path).and_then(|source| source.load(&[])) {
+    let source = squall::build::site_of(path).and_then(|path| Source::find(&path));
+    let config = match source.and_then(|source| source.load(&[])) {
         Ok(config) => config,
         Err(error) => return fail(&error, BAD_INPUT),
     };
