@@ -9,6 +9,7 @@
 mod support;
 
 mod abandoned;
+mod admin;
 mod build;
 mod clients;
 mod command_line;

@@ -47,7 +47,7 @@ pub(super) fn config(raw: raw::Raw, base: &Path) -> Checked<Config> {
     let at_server = |key: &'static str| move |p: Problem| p.below(key).below("server");
     Ok(Config {
         listen: listen(server.listen).map_err(at_server("listen"))?,
-        admin: server.admin.as_deref().map(address).transpose().map_err(at_server("admin"))?,
+        admin: server.admin.as_deref().map(admin).transpose().map_err(at_server("admin"))?,
         trusted_proxies: PrivateRanges::parse(&server.trusted_proxies)
             .map_err(Problem::new)
             .map_err(at_server("trusted_proxies"))?,
@@ -81,6 +81,10 @@ fn address(text: &str) -> Checked<std::net::SocketAddr> {
     with_host.parse().map_err(|_| {
         Problem::new(format!("`{text}` is not an address; write for example `127.0.0.1:3000`"))
     })
+}
+
+fn admin(text: &str) -> Checked<std::net::SocketAddr> {
+    super::check_admin(address(text)?).map_err(Problem::new)
 }
 
 fn handler(
