@@ -157,6 +157,7 @@ impl Workshop {
             upstream: Arc::new(Upstream::new(
                 outbound,
                 config.limits.outbound_connections,
+                handler.meter.outbound_connections.clone(),
                 Arc::new(SystemResolver),
                 self.tls.clone(),
             )),

@@ -9,6 +9,7 @@ use super::connection::Connection;
 use super::error::{UpstreamError, whole_text};
 use super::lookup::Lookups;
 use super::outgoing::Protocol;
+use super::permit::Permit;
 use super::race::{interleave, race};
 use super::resolve::Resolve;
 use super::socket::{Socket, Stream};
@@ -21,7 +22,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
-use tokio::sync::{OnceCell, OwnedSemaphorePermit};
+use tokio::sync::OnceCell;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 
@@ -63,7 +64,7 @@ impl Connector {
     pub(super) async fn connect(
         &self,
         named: &Named,
-        permit: OwnedSemaphorePermit,
+        permit: Permit,
         deadline: Deadline,
     ) -> Result<Connection, UpstreamError> {
         let addresses = self.resolve(named.host(), deadline).await?;

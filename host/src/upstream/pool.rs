@@ -8,11 +8,12 @@
 use super::connection::{Connection, Http1, Http2, Stream};
 use super::lease::{Held, Lease};
 use super::lock;
+use super::permit::{Permit, Permits};
 use std::collections::HashMap;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
-use tokio::sync::{Notify, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedMutexGuard};
 use tokio::time::Instant;
 
 /// Until an idle connection is closed; most servers close after 60 or 75 s, and
@@ -26,8 +27,7 @@ const SWEEP: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct Pool {
     origins: Mutex<Origins>,
-    permits: Arc<Semaphore>,
-    limit: usize,
+    permits: Permits,
     /// Told when an HTTP/1.1 connection has become idle.
     returned: Notify,
 }
@@ -70,19 +70,12 @@ pub(super) enum Found {
 }
 
 impl Pool {
-    /// A pool of at most `limit` connections, whether in use, idle or being made.
-    pub(super) fn new(limit: usize) -> Self {
-        let limit = limit.min(Semaphore::MAX_PERMITS);
-        let permits = Arc::new(Semaphore::new(limit));
-        Pool { origins: Mutex::default(), permits, limit, returned: Notify::new() }
+    pub(super) fn new(permits: Permits) -> Self {
+        Pool { origins: Mutex::default(), permits, returned: Notify::new() }
     }
 
-    pub(super) fn limit(&self) -> usize {
-        self.limit
-    }
-
-    pub(super) fn open(&self) -> usize {
-        self.limit - self.permits.available_permits()
+    pub(super) fn permits(&self) -> &Permits {
+        &self.permits
     }
 
     /// A connection to `origin`, or the permission to make one. Waits without a
@@ -102,7 +95,7 @@ impl Pool {
             if let Some(held) = self.take(origin, reuse, Crowd::No) {
                 return lease(held);
             }
-            if let Ok(permit) = self.permits.clone().try_acquire_owned() {
+            if let Some(permit) = self.permits.try_take() {
                 return Found::Room(self.room(origin, permit, turn));
             }
             // Registered before the look, so that nothing is missed between.
@@ -114,7 +107,7 @@ impl Pool {
             self.close_one_idle();
             tokio::select! {
                 () = returned => {}
-                Ok(permit) = self.permits.clone().acquire_owned() => {
+                Some(permit) = self.permits.take() => {
                     return Found::Room(self.room(origin, permit, turn));
                 }
             }
@@ -163,7 +156,7 @@ impl Pool {
     fn room(
         self: &Arc<Self>,
         origin: &Arc<str>,
-        permit: OwnedSemaphorePermit,
+        permit: Permit,
         turn: Option<OwnedMutexGuard<()>>,
     ) -> Room {
         Room { pool: self.clone(), origin: origin.clone(), permit, turn }
@@ -256,13 +249,13 @@ enum Crowd {
 pub(super) struct Room {
     pool: Arc<Pool>,
     origin: Arc<str>,
-    permit: OwnedSemaphorePermit,
+    permit: Permit,
     turn: Option<OwnedMutexGuard<()>>,
 }
 
 impl Room {
     /// The permit, for the socket to hold, and the place for what comes of it.
-    pub(super) fn split(self) -> (OwnedSemaphorePermit, Place) {
+    pub(super) fn split(self) -> (Permit, Place) {
         let Room { pool, origin, permit, turn } = self;
         (permit, Place { pool, origin, _turn: turn })
     }

@@ -155,7 +155,7 @@ pub(super) fn client_with(
     resolver: impl Resolve + 'static,
 ) -> Upstream {
     let tls = Arc::new(Tls::default());
-    Upstream::new(self::grants(grants, &[]), connections, Arc::new(resolver), tls)
+    Upstream::new(self::grants(grants, &[]), connections, Arc::default(), Arc::new(resolver), tls)
 }
 
 pub(super) fn grants(list: &[&str], private: &[&str]) -> OutboundGrants {

@@ -40,7 +40,13 @@ fn sockets(grants: &[&str], resolver: Unwell) -> Sockets {
         environment: Vec::new(),
         folders: Vec::new(),
         tcp: Arc::new(TcpGrants::parse(&grants).unwrap().with_private(private)),
-        upstream: Arc::new(Upstream::new(OutboundGrants::default(), 8, resolver, tls)),
+        upstream: Arc::new(Upstream::new(
+            OutboundGrants::default(),
+            8,
+            Arc::default(),
+            resolver,
+            tls,
+        )),
         meter: Arc::default(),
         reporter: Arc::new(Reporter::new(handler, generation, Arc::default())),
     })
