@@ -296,6 +296,19 @@ fn open_outbound_connections_are_counted() {
 }
 
 #[test]
+fn idle_outbound_connections_are_closed() {
+    let upstream = Upstream::keeping();
+    let server = serve("faults03", "", "outbound_idle = \"300ms\"");
+    assert_eq!(server.get(&format!("/fetch?{}", upstream.url())).text(), "200 kept");
+    eventually(SOON, "closing it", || upstream.closed() == 1);
+    eventually(SOON, "counting that", || open_outbound(&server) == 0.0);
+    // With time enough it is kept.
+    let server = serve("faults03", "", "outbound_idle = \"1h\"");
+    assert_eq!(server.get(&format!("/fetch?{}", upstream.url())).text(), "200 kept");
+    assert_eq!((open_outbound(&server), upstream.closed()), (1.0, 1));
+}
+
+#[test]
 fn the_compile_cache_stays_within_its_size() {
     let cache = tempfile::tempdir().unwrap();
     let folder = cache.path().join("cache");

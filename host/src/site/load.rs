@@ -156,7 +156,7 @@ impl Workshop {
             tcp: Arc::new(config.grants.outbound_tcp.clone().with_private(private)),
             upstream: Arc::new(Upstream::new(
                 outbound,
-                config.limits.outbound_connections,
+                &config.limits,
                 handler.meter.outbound_connections.clone(),
                 Arc::new(SystemResolver),
                 self.tls.clone(),

@@ -72,18 +72,21 @@ struct Inner {
 }
 
 impl Upstream {
-    /// At most `connections` are open at once, idle ones included; `open` counts them.
+    /// `open` counts the connections.
     pub fn new(
         grants: OutboundGrants,
-        connections: u64,
+        limits: &HandlerLimits,
         open: Arc<Gauge>,
         resolver: Arc<dyn Resolve>,
         tls: Arc<Tls>,
     ) -> Self {
-        let limit = usize::try_from(connections).unwrap_or(usize::MAX);
+        let limit = usize::try_from(limits.outbound_connections).unwrap_or(usize::MAX);
         let permits = Permits::new(limit, open);
         let connector = Connector::new(grants, resolver, tls);
-        Upstream(Arc::new(Inner { connector, pool: Arc::new(Pool::new(permits)) }))
+        Upstream(Arc::new(Inner {
+            connector,
+            pool: Arc::new(Pool::new(permits, limits.outbound_idle)),
+        }))
     }
 
     /// The addresses of `host`, for a connection that somebody else makes: judging

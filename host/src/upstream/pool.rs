@@ -16,18 +16,19 @@ use std::time::Duration;
 use tokio::sync::{Notify, OwnedMutexGuard};
 use tokio::time::Instant;
 
-/// Until an idle connection is closed; most servers close after 60 or 75 s, and
-/// a request on a connection that the server is just closing fails.
-const IDLE: Duration = Duration::from_secs(30);
 /// Idle HTTP/1.1 connections kept per origin: what is left of a burst.
 const IDLE_PER_ORIGIN: usize = 256;
-/// Between two looks for idle connections to close.
+/// Between two looks for idle connections to close, if that is often enough.
 const SWEEP: Duration = Duration::from_secs(5);
+/// And at least, however short they may be idle.
+const SHORTEST_SWEEP: Duration = Duration::from_millis(100);
 
 #[derive(Debug)]
 pub(super) struct Pool {
     origins: Mutex<Origins>,
     permits: Permits,
+    /// Until an idle connection is closed.
+    idle: Duration,
     /// Told when an HTTP/1.1 connection has become idle.
     returned: Notify,
 }
@@ -70,8 +71,8 @@ pub(super) enum Found {
 }
 
 impl Pool {
-    pub(super) fn new(permits: Permits) -> Self {
-        Pool { origins: Mutex::default(), permits, returned: Notify::new() }
+    pub(super) fn new(permits: Permits, idle: Duration) -> Self {
+        Pool { origins: Mutex::default(), permits, idle, returned: Notify::new() }
     }
 
     pub(super) fn permits(&self) -> &Permits {
@@ -146,7 +147,7 @@ impl Pool {
         }
         // The newest is the least likely to be closed by the peer.
         while let Some(Idle { connection, since }) = origin.idle.pop() {
-            if connection.is_ready() && since.elapsed() < IDLE {
+            if connection.is_ready() && since.elapsed() < self.idle {
                 return Some(Held::Http1(connection));
             }
         }
@@ -210,9 +211,10 @@ impl Pool {
             return;
         }
         let pool: Weak<Pool> = Arc::downgrade(self);
+        let pause = self.idle.clamp(SHORTEST_SWEEP, SWEEP);
         tokio::spawn(async move {
             loop {
-                tokio::time::sleep(SWEEP).await;
+                tokio::time::sleep(pause).await;
                 match pool.upgrade() {
                     Some(pool) if pool.sweep() => {}
                     _ => return,
@@ -225,11 +227,11 @@ impl Pool {
     fn sweep(&self) -> bool {
         let mut origins = lock(&self.origins);
         origins.all.retain(|_, origin| {
-            let idle = |c: &mut Idle| c.connection.is_ready() && c.since.elapsed() < IDLE;
+            let idle = |c: &mut Idle| c.connection.is_ready() && c.since.elapsed() < self.idle;
             origin.idle.extract_if(.., |c| !idle(c)).for_each(|c| c.connection.close());
             origin
                 .shared
-                .retain(|c| c.is_open() && (c.streams() > 0 || c.last_use().elapsed() < IDLE));
+                .retain(|c| c.is_open() && (c.streams() > 0 || c.last_use().elapsed() < self.idle));
             let awaited = Arc::strong_count(&origin.turn) > 1;
             awaited || !origin.idle.is_empty() || !origin.shared.is_empty()
         });

@@ -1,6 +1,7 @@
 //! Peers that do exactly what a test says, and a client to meet them with.
 
 use crate::body::{Body, BodyError};
+use crate::limits::HandlerLimits;
 use crate::policy::{OutboundGrants, PrivateRanges};
 use crate::upstream::{BoxFuture, Options, Resolve, SystemResolver, Tls, Upstream, UpstreamError};
 use bytes::Bytes;
@@ -155,7 +156,18 @@ pub(super) fn client_with(
     resolver: impl Resolve + 'static,
 ) -> Upstream {
     let tls = Arc::new(Tls::default());
-    Upstream::new(self::grants(grants, &[]), connections, Arc::default(), Arc::new(resolver), tls)
+    Upstream::new(
+        self::grants(grants, &[]),
+        &limits(connections),
+        Arc::default(),
+        Arc::new(resolver),
+        tls,
+    )
+}
+
+/// At most so many connections.
+pub(super) fn limits(outbound_connections: u64) -> HandlerLimits {
+    HandlerLimits { outbound_connections, ..HandlerLimits::default() }
 }
 
 pub(super) fn grants(list: &[&str], private: &[&str]) -> OutboundGrants {

@@ -42,7 +42,7 @@ fn sockets(grants: &[&str], resolver: Unwell) -> Sockets {
         tcp: Arc::new(TcpGrants::parse(&grants).unwrap().with_private(private)),
         upstream: Arc::new(Upstream::new(
             OutboundGrants::default(),
-            8,
+            &HandlerLimits::default(),
             Arc::default(),
             resolver,
             tls,
