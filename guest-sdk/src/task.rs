@@ -8,9 +8,10 @@ use std::task::{Context, Poll};
 
 /// Starts a future that runs beside the handler, and on after it has answered.
 ///
-/// It belongs to the request: the server counts the request as open, and gives it
-/// a limited time, until the future has come to its end. If the client goes away
-/// it still runs on.
+/// It belongs to the request. Once the answer is complete it may go on for as long
+/// as the server's limit `post_return` says, and is ended then. If the client goes
+/// away before its answer is complete, it ends with everything else that the request
+/// has begun.
 ///
 /// ```
 /// use squall_sdk::{fetch, handler, spawn, Request, StatusCode};

@@ -40,7 +40,10 @@ pub fn site_of(path: &Path) -> Result<PathBuf> {
     let Some(krate) = crate_at(path) else { return Ok(path.to_owned()) };
     let component = component_of_crate(&krate)?;
     if !component.exists() {
-        bail!("`{}` is a crate that is not built yet; add `--build`", path.display());
+        let path = path.display();
+        bail!(
+            "`{path}` is a crate that is not built yet; run `squall build {path}`, or add `--build` to `squall serve`"
+        );
     }
     Ok(component)
 }
@@ -54,25 +57,44 @@ fn crate_at(path: &Path) -> Option<PathBuf> {
 
 /// Where the component of a crate that belongs to no site is put.
 fn component_of_crate(krate: &Path) -> Result<PathBuf> {
-    #[derive(Deserialize)]
-    struct Manifest {
-        package: Package,
-    }
-    #[derive(Deserialize)]
-    struct Package {
-        name: String,
-    }
+    Ok(krate.join(format!("{}.wasm", manifest(krate)?.package.name)))
+}
+
+#[derive(Deserialize)]
+struct Manifest {
+    package: Package,
+    #[serde(default)]
+    lib: Lib,
+}
+
+#[derive(Deserialize)]
+struct Package {
+    name: String,
+}
+
+#[derive(Default, Deserialize)]
+struct Lib {
+    #[serde(default, rename = "crate-type", alias = "crate_type")]
+    crate_type: Vec<String>,
+}
+
+fn manifest(krate: &Path) -> Result<Manifest> {
     let manifest = krate.join("Cargo.toml");
     let text = fs::read_to_string(&manifest)
         .with_context(|| format!("cannot read `{}`", manifest.display()))?;
-    let parsed: Manifest = toml::from_str(&text)
-        .with_context(|| format!("`{}` is not the manifest of a crate", manifest.display()))?;
-    Ok(krate.join(format!("{}.wasm", parsed.package.name)))
+    toml::from_str(&text)
+        .with_context(|| format!("`{}` is not the manifest of a crate", manifest.display()))
 }
 
 fn build_crate(krate: &Path, component: &Path, say: &mut dyn FnMut(&str)) -> Result<()> {
     if !krate.join("Cargo.toml").exists() {
         bail!("`{}` is not a crate: it has no `Cargo.toml`", krate.display());
+    }
+    if !manifest(krate)?.lib.crate_type.iter().any(|kind| kind == "cdylib") {
+        bail!(
+            "`{}` makes no component; its `[lib]` needs `crate-type = [\"cdylib\"]`",
+            krate.display()
+        );
     }
     add_target(krate, say)?;
     let artifact = compile(krate)?;
@@ -93,6 +115,10 @@ pub fn add_target(krate: &Path, say: &mut dyn FnMut(&str)) -> Result<()> {
         .current_dir(krate)
         .output()
         .context("cannot run `rustc`; is Rust installed?")?;
+    if !sysroot.status.success() {
+        let words = String::from_utf8_lossy(&sysroot.stderr);
+        bail!("`rustc` failed in `{}`: {}", krate.display(), words.trim());
+    }
     let sysroot = PathBuf::from(String::from_utf8_lossy(&sysroot.stdout).trim());
     if sysroot.join("lib/rustlib").join(TARGET).is_dir() {
         return Ok(());
@@ -108,13 +134,14 @@ pub fn add_target(krate: &Path, say: &mut dyn FnMut(&str)) -> Result<()> {
     }
 }
 
-/// Runs cargo and returns the component that it made.
+/// Runs cargo and returns the component that it made. It runs in the crate's folder,
+/// so that the crate's own `.cargo/config.toml` and `rust-toolchain.toml` hold.
 fn compile(krate: &Path) -> Result<PathBuf> {
-    let manifest = krate.join("Cargo.toml");
+    let folder = fs::canonicalize(krate)?;
     let output = Command::new("cargo")
-        .args(["build", "--release", "--target", TARGET])
-        .args(["--message-format", "json-render-diagnostics", "--manifest-path"])
-        .arg(&manifest)
+        .args(["build", "--lib", "--release", "--target", TARGET])
+        .args(["--message-format", "json-render-diagnostics"])
+        .current_dir(&folder)
         .stderr(Stdio::inherit())
         .output()
         .context("cannot run `cargo`; is Rust installed?")?;
@@ -122,14 +149,9 @@ fn compile(krate: &Path) -> Result<PathBuf> {
         bail!("`{}` does not compile; see above", krate.display());
     }
     let artifacts = String::from_utf8_lossy(&output.stdout);
-    let manifest = fs::canonicalize(&manifest)?;
+    let manifest = folder.join("Cargo.toml");
     let component = artifacts.lines().filter_map(|line| artifact_of(line, &manifest)).next_back();
-    component.with_context(|| {
-        format!(
-            "`{}` makes no component; its `[lib]` needs `crate-type = [\"cdylib\"]`",
-            krate.display()
-        )
-    })
+    component.with_context(|| format!("cargo made no component of `{}`", krate.display()))
 }
 
 /// The `.wasm` file in one of cargo's messages, if it is of the crate itself.

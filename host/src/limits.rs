@@ -210,6 +210,8 @@ limits! {
         outbound_requests: u64 = 32;
         /// outbound connections open at once
         outbound_connections: u64 = 2_048;
+        /// until an outbound connection that nobody uses is closed; most servers close theirs after 60 or 75 s, and a request on one that is just being closed fails
+        outbound_idle: Duration = Duration::from_secs(30);
         /// until an outbound connection is made, name resolution and TLS included
         outbound_connect: Duration = Duration::from_secs(3);
         /// until the head of an outbound response

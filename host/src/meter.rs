@@ -130,6 +130,8 @@ pub struct HandlerMeter {
     pub reloads: Tally,
     /// Outbound requests by outcome: `ok`, or the phase that failed.
     pub outbound: Tally,
+    /// Outbound connections that are open or being made.
+    pub outbound_connections: Arc<Gauge>,
     /// Outbound requests and connections that no grant allows, by reason.
     pub outbound_denied: Tally,
     /// Lines that the guest wrote and nobody will read.

@@ -16,7 +16,7 @@ mod named;
 #[cfg(test)]
 mod tests;
 
-pub use address::PrivateRanges;
+pub use address::Ranges;
 pub use grant::{OutboundGrants, TcpGrants};
 pub use host::{BadHost, Host};
 pub use named::{Named, Scheme};
@@ -30,7 +30,7 @@ const OUTBOUND_PRIVATE: &str = "outbound_private";
 
 /// Why a handler may not reach something. The text is for the operator's log,
 /// never for the handler's client.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, thiserror::Error)]
 pub enum Denied {
     /// No grant has this scheme, host and port.
     #[error("`{target}` is not granted; add it to `{list}`")]

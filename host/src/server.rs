@@ -23,7 +23,7 @@ use crate::files::OpenFiles;
 use crate::limits::ServerLimits;
 use crate::logging::access::AccessLog;
 use crate::meter::ServerMeter;
-use crate::policy::PrivateRanges;
+use crate::policy::Ranges;
 use crate::site::Registry;
 use std::sync::Arc;
 
@@ -36,7 +36,7 @@ pub struct Server {
     pub access: AccessLog,
     pub files: OpenFiles,
     /// Peers whose `x-forwarded-for` is believed.
-    pub trusted_proxies: PrivateRanges,
+    pub trusted_proxies: Ranges,
 }
 
 /// How far a server is on its way to stopping.

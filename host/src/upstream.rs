@@ -5,9 +5,9 @@
 //! a request fail but cannot hold anything for long. Connections are pooled per
 //! handler and never shared between handlers, because their grants differ.
 //!
-//! This module must not know guests, routes or config files. It does not count
-//! and does not log: its errors carry a label and a text for the caller, which
-//! is the import of outbound HTTP in `wasm`.
+//! This module must not know guests, routes or config files. It counts what is
+//! open and nothing else, and does not log: its errors carry a label and a text
+//! for the caller, which is the import of outbound HTTP in `wasm`.
 
 mod client;
 mod connect;
@@ -17,7 +17,9 @@ mod error;
 mod lease;
 mod lookup;
 mod outgoing;
+mod permit;
 mod pool;
+mod race;
 mod resolve;
 mod socket;
 #[cfg(test)]

@@ -25,6 +25,7 @@ pub use cache::ContentHash;
 pub(crate) use cache::{Cache, default_folder};
 pub use component::{Component, Loader, Origin, Refused};
 pub(crate) use data::Blueprint;
+pub(crate) use imports::Reporter;
 pub use imports::{Import, ImportStatus};
 pub use inspect::{NotAHandler, Shape, World, inspect};
 pub(crate) use pool::Pool;

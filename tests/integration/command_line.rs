@@ -1,8 +1,7 @@
 //! The commands, and the words of what they refuse.
 
 use crate::support::server::{Site, squall};
-use squall_test_guests::{guest, root};
-use std::fs;
+use squall_test_guests::guest;
 use std::path::Path;
 
 #[test]
@@ -176,32 +175,4 @@ fn paths_that_are_no_site_are_refused_in_plain_words() {
     assert_eq!(status.code(), Some(64));
     let (status, stdout, _) = squall(&["--help"], site.folder.path());
     assert!(status.success() && stdout.contains("serve"));
-}
-
-#[test]
-fn build_compiles_a_crate_and_serve_serves_it() {
-    let site = Site::empty();
-    // A copy, so that the repository's own plugin stays as it is.
-    let source = root().join("tests/fixtures");
-    site.write(
-        "plugin/Cargo.toml",
-        "[package]\nname = \"tiny\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[lib]\ncrate-type = [\"cdylib\"]\n\
-         [dependencies]\nwasip2 = \"2\"\n[workspace]\n",
-    );
-    site.write("plugin/src/lib.rs", fs::read(source.join("guests/hello02.rs")).unwrap());
-    fs::copy(source.join("Cargo.lock"), site.file("plugin/Cargo.lock")).unwrap();
-    let (status, _, stderr) = squall(&["serve", "plugin"], site.folder.path());
-    assert_eq!(status.code(), Some(64));
-    assert!(stderr.contains("add `--build`"), "{stderr}");
-    let (status, _, stderr) = squall(&["build", "plugin"], site.folder.path());
-    assert!(status.success(), "{stderr}");
-    assert!(site.file("plugin/tiny.wasm").exists(), "{stderr}");
-    let server = site.path("plugin").start();
-    assert_eq!(server.get("/").text(), "Hello, World!\n");
-    // Breaking the source breaks nothing that serves.
-    server.site.write("plugin/src/lib.rs", "this is not Rust");
-    let (status, _, stderr) = squall(&["build", "plugin"], server.site.folder.path());
-    assert_eq!(status.code(), Some(64));
-    assert!(stderr.contains("does not compile"), "{stderr}");
-    assert_eq!(server.get("/").text(), "Hello, World!\n");
 }

@@ -232,6 +232,33 @@ fn tcp_reaches_granted_hosts_only() {
 }
 
 #[test]
+fn denials_are_counted_each_time_and_logged_seldom() {
+    let server = serve("faults03", "outbound_tcp = [\"api.example.com:443\"]");
+    let lines = |text: &str| server.stderr().iter().filter(|line| line.contains(text)).count();
+    let many = |n: usize, path: &str| {
+        for _ in 0..n {
+            assert!(server.get(path).text().starts_with("error"));
+        }
+    };
+    many(10, "/fetch?http://one.example/");
+    many(10, "/connect?192.0.2.1:80");
+    many(1, "/fetch?http://two.example/");
+    many(1, "/connect?192.0.2.2:80");
+    // Lines are written in the order of their events.
+    server.await_log("http://two.example");
+    server.await_log("192.0.2.2:80");
+    assert_eq!(lines("http://one.example"), 1);
+    assert_eq!(lines("192.0.2.1:80"), 1);
+    assert_eq!(denied(&server, "not_granted"), 22.0);
+    // However many targets a guest thinks of.
+    for number in 0..100 {
+        many(1, &format!("/fetch?http://{number}.example/"));
+    }
+    assert_eq!(denied(&server, "not_granted"), 122.0);
+    assert!(lines("outbound request denied") < 100);
+}
+
+#[test]
 fn many_outbound_requests_of_one_handler_run_at_the_same_time() {
     let slow = Upstream::slow(Duration::from_millis(500));
     let server = serve("faults03", &format!("outbound = [\"{}\"]", slow.url()));

@@ -148,7 +148,7 @@ fn a_handler_learns_captures_and_base_path() {
     let server = site.start();
     let text = server.get("/request").text();
     assert!(text.contains("squall-base-path: /request"), "{text}");
-    assert!(text.contains("authority=test"), "{text}");
+    assert!(text.contains("authority=localhost"), "{text}");
 }
 
 #[test]

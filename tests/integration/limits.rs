@@ -279,6 +279,35 @@ fn outbound_connections_of_a_handler() {
     assert_eq!(text.matches("ConnectionLimitReached").count(), 2, "{text}");
 }
 
+fn open_outbound(server: &Server) -> f64 {
+    server.metric("squall_outbound_connections{handler=\"app\"}")
+}
+
+#[test]
+fn open_outbound_connections_are_counted() {
+    let silent = Upstream::silent();
+    let server = serve("faults03", "", "outbound_head = \"1s\"");
+    assert_eq!(open_outbound(&server), 0.0);
+    let (address, url) = (server.address, silent.url());
+    let asking = std::thread::spawn(move || client::get(address, &format!("/fetch?{url}")).text());
+    eventually(SOON, "connecting", || open_outbound(&server) == 1.0);
+    assert!(asking.join().unwrap().contains("Timeout"));
+    eventually(SOON, "closing it", || open_outbound(&server) == 0.0);
+}
+
+#[test]
+fn idle_outbound_connections_are_closed() {
+    let upstream = Upstream::keeping();
+    let server = serve("faults03", "", "outbound_idle = \"300ms\"");
+    assert_eq!(server.get(&format!("/fetch?{}", upstream.url())).text(), "200 kept");
+    eventually(SOON, "closing it", || upstream.closed() == 1);
+    eventually(SOON, "counting that", || open_outbound(&server) == 0.0);
+    // With time enough it is kept.
+    let server = serve("faults03", "", "outbound_idle = \"1h\"");
+    assert_eq!(server.get(&format!("/fetch?{}", upstream.url())).text(), "200 kept");
+    assert_eq!((open_outbound(&server), upstream.closed()), (1.0, 1));
+}
+
 #[test]
 fn the_compile_cache_stays_within_its_size() {
     let cache = tempfile::tempdir().unwrap();

@@ -193,7 +193,7 @@ fn the_admin_pages_tell_what_is_going_on() {
     assert_eq!(server.metric("squall_requests_total{handler=\"app\",status=\"200\"}"), 1.0);
     assert_eq!(server.metric("squall_request_duration_seconds_count{handler=\"app\"}"), 1.0);
     let post =
-        client::send(server.admin, "POST /status HTTP/1.1\nHost: test\nConnection: close\n\n");
+        client::send(server.admin, "POST /status HTTP/1.1\nHost: localhost\nConnection: close\n\n");
     assert_eq!(post.status, 405);
     // Not for everybody: the public port has no such pages.
     assert_eq!(server.get("/metrics").text(), "ok", "it is the handler's path there");

@@ -9,6 +9,8 @@
 mod support;
 
 mod abandoned;
+mod admin;
+mod build;
 mod clients;
 mod command_line;
 mod configs;

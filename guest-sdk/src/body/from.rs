@@ -1,18 +1,12 @@
 //! What a body can be made of at once.
 
-use super::{Body, Content, Frames};
+use super::{Body, Content};
 use crate::rt::IncomingBody;
 use bytes::Bytes;
 
 impl From<Content> for Body {
     fn from(content: Content) -> Self {
         Self { content, trailers: None, seen: None }
-    }
-}
-
-impl From<Frames> for Body {
-    fn from(frames: Frames) -> Self {
-        Content::Stream(frames).into()
     }
 }
 

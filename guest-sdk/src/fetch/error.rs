@@ -29,7 +29,7 @@ pub enum FetchErrorKind {
     Tls,
     /// Too many are under way.
     Limit,
-    /// What came back is not HTTP.
+    /// What came back is not HTTP, or more than the server takes.
     Protocol,
 }
 

@@ -76,21 +76,21 @@ fn method(method: &Method) -> types::Method {
 fn fault(error: ErrorCode) -> FetchError {
     let kind = match &error {
         ErrorCode::DestinationIpProhibited | ErrorCode::HttpRequestDenied => Kind::Denied,
-        ErrorCode::DnsTimeout | ErrorCode::DnsError(_) | ErrorCode::DestinationNotFound => {
-            Kind::UnknownHost
-        }
+        ErrorCode::DnsError(_) | ErrorCode::DestinationNotFound => Kind::UnknownHost,
         ErrorCode::DestinationUnavailable
         | ErrorCode::DestinationIpUnroutable
         | ErrorCode::ConnectionRefused
-        | ErrorCode::ConnectionTerminated => Kind::Unreachable,
-        ErrorCode::ConnectionTimeout
+        | ErrorCode::ConnectionTerminated
+        | ErrorCode::HttpResponseIncomplete => Kind::Unreachable,
+        ErrorCode::DnsTimeout
+        | ErrorCode::ConnectionTimeout
         | ErrorCode::ConnectionReadTimeout
         | ErrorCode::ConnectionWriteTimeout
         | ErrorCode::HttpResponseTimeout => Kind::Timeout,
         ErrorCode::TlsProtocolError
         | ErrorCode::TlsCertificateError
         | ErrorCode::TlsAlertReceived(_) => Kind::Tls,
-        ErrorCode::ConnectionLimitReached | ErrorCode::LoopDetected => Kind::Limit,
+        ErrorCode::ConnectionLimitReached => Kind::Limit,
         ErrorCode::HttpRequestLengthRequired
         | ErrorCode::HttpRequestBodySize(_)
         | ErrorCode::HttpRequestMethodInvalid
@@ -100,7 +100,48 @@ fn fault(error: ErrorCode) -> FetchError {
         | ErrorCode::HttpRequestHeaderSize(_)
         | ErrorCode::HttpRequestTrailerSectionSize(_)
         | ErrorCode::HttpRequestTrailerSize(_) => Kind::InvalidRequest,
-        _ => Kind::Protocol,
+        ErrorCode::HttpResponseHeaderSectionSize(_)
+        | ErrorCode::HttpResponseHeaderSize(_)
+        | ErrorCode::HttpResponseBodySize(_)
+        | ErrorCode::HttpResponseTrailerSectionSize(_)
+        | ErrorCode::HttpResponseTrailerSize(_)
+        | ErrorCode::HttpResponseTransferCoding(_)
+        | ErrorCode::HttpResponseContentCoding(_)
+        | ErrorCode::HttpUpgradeFailed
+        | ErrorCode::HttpProtocolError
+        | ErrorCode::LoopDetected
+        | ErrorCode::ConfigurationError
+        | ErrorCode::InternalError(_) => Kind::Protocol,
     };
     FetchError::new(kind, reason(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_of_the_host_have_their_kinds() {
+        let dns = types::DnsErrorPayload { rcode: None, info_code: None };
+        for (error, kind, status) in [
+            (ErrorCode::HttpRequestDenied, Kind::Denied, 502),
+            (ErrorCode::DestinationIpProhibited, Kind::Denied, 502),
+            (ErrorCode::DnsError(dns), Kind::UnknownHost, 502),
+            (ErrorCode::DnsTimeout, Kind::Timeout, 504),
+            (ErrorCode::ConnectionTimeout, Kind::Timeout, 504),
+            (ErrorCode::HttpResponseTimeout, Kind::Timeout, 504),
+            (ErrorCode::ConnectionRefused, Kind::Unreachable, 502),
+            (ErrorCode::ConnectionTerminated, Kind::Unreachable, 502),
+            (ErrorCode::HttpResponseIncomplete, Kind::Unreachable, 502),
+            (ErrorCode::TlsCertificateError, Kind::Tls, 502),
+            (ErrorCode::ConnectionLimitReached, Kind::Limit, 502),
+            (ErrorCode::HttpRequestBodySize(None), Kind::InvalidRequest, 500),
+            (ErrorCode::HttpProtocolError, Kind::Protocol, 502),
+            (ErrorCode::LoopDetected, Kind::Protocol, 502),
+        ] {
+            let text = format!("{error:?}");
+            let fault = fault(error);
+            assert_eq!((fault.kind(), fault.status().as_u16()), (kind, status), "{text}");
+        }
+    }
 }

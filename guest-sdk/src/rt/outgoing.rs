@@ -67,7 +67,7 @@ pub(super) fn start(body: Body) -> Outgoing {
             Err(body) => start_with(None, |stream, end| write_body(Body::from(body), stream, end)),
         },
         (Content::Stream(body), None) => {
-            start_with(None, |stream, end| write_body(Body::from(body), stream, end))
+            start_with(None, |stream, end| write_body(Content::Stream(body).into(), stream, end))
         }
     }
 }

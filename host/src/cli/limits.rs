@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 #[derive(Debug, Args)]
 pub(crate) struct Limits {
-    /// The site whose limits to print; the defaults without it
+    /// The site, or the plugin's crate, whose limits to print; the defaults without it
     path: Option<PathBuf>,
 }
 
@@ -30,7 +30,8 @@ fn print_tables(path: Option<&Path>) -> Result<()> {
         print_table("handler", &handler.rows(&handler));
         return Ok(());
     };
-    let config = Source::find(path)?.load(&[])?;
+    let source = squall::build::site_of(path)?;
+    let config = Source::find(&source)?.load(&[])?;
     print_table("server", &config.limits.within(descriptors)?.rows(&server));
     for (name, found) in &config.handlers {
         print_table(&format!("handler {name}"), &found.limits.rows(&handler));

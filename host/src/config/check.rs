@@ -11,7 +11,7 @@ use super::place::Problem;
 use super::{Access, AccessLog, Config, HandlerConfig, raw};
 use crate::id::HandlerName;
 use crate::limits::{HandlerLimits, ServerLimits};
-use crate::policy::PrivateRanges;
+use crate::policy::Ranges;
 use crate::route::Routes;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -74,9 +74,9 @@ fn server(raw: raw::Server, base: &Path, problems: &mut Problems) -> Config {
     let at_server = |key: &'static str| move |p: Problem| p.below(key).below("server");
     problems.note(limits::of_server(&limits).map_err(at_server("limits")));
     let listen = problems.note(listen(raw.listen).map_err(at_server("listen")));
-    let admin = raw.admin.as_deref().map(address).transpose();
+    let admin = raw.admin.as_deref().map(admin_address).transpose();
     let admin = problems.note(admin.map_err(at_server("admin")));
-    let proxies = PrivateRanges::parse(&raw.trusted_proxies).map_err(Problem::new);
+    let proxies = Ranges::parse(&raw.trusted_proxies).map_err(Problem::new);
     let proxies = problems.note(proxies.map_err(at_server("trusted_proxies")));
     let access_log = raw.access_log.map(|text| text.parse::<AccessLog>()).transpose();
     let access_log = access_log.map_err(Problem::new).map_err(at_server("access_log"));
@@ -109,6 +109,10 @@ fn address(text: &str) -> Checked<SocketAddr> {
     with_host.parse().map_err(|_| {
         Problem::new(format!("`{text}` is not an address; write for example `127.0.0.1:3000`"))
     })
+}
+
+fn admin_address(text: &str) -> Checked<SocketAddr> {
+    super::check_admin(address(text)?).map_err(Problem::new)
 }
 
 /// A handler that could write the config or a component could give itself every

@@ -1,12 +1,15 @@
 //! The admin listener: `/healthz`, `/readyz`, `/status`, `/metrics`. It reads and
-//! never changes anything, and is meant for loopback.
+//! never changes anything. It has no authentication: it is bound to loopback, and
+//! answers to no name that a page in a browser there could have.
 
 use super::metrics;
 use crate::body::Body;
 use crate::meter::ServerMeter;
+use crate::policy::Host;
 use crate::server::{Listener, Stage};
 use crate::site::Registry;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HOST};
+use http::uri::Authority;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -58,6 +61,10 @@ pub async fn serve(listener: Listener, admin: Admin) {
 }
 
 fn answer(admin: &Admin, request: &Request<Incoming>) -> Response<Body> {
+    if !is_addressed_directly(request) {
+        let text = "ask by the listener's address, or as `localhost`\n";
+        return page(StatusCode::FORBIDDEN, TEXT, text.into());
+    }
     if request.method() != Method::GET && request.method() != Method::HEAD {
         let mut response =
             page(StatusCode::METHOD_NOT_ALLOWED, TEXT, "method not allowed\n".into());
@@ -76,6 +83,19 @@ fn answer(admin: &Admin, request: &Request<Incoming>) -> Response<Body> {
             page(StatusCode::NOT_FOUND, TEXT, "try /healthz, /readyz, /status or /metrics\n".into())
         }
     }
+}
+
+/// Whether the host is an address or `localhost`. Any other name may be a stranger's,
+/// who lets it resolve to loopback so that a browser takes the pages for his own (DNS
+/// rebinding).
+fn is_addressed_directly(request: &Request<Incoming>) -> bool {
+    let field = || request.headers().get(HOST)?.to_str().ok()?.parse::<Authority>().ok();
+    let authority = request.uri().authority().cloned().or_else(field);
+    authority.is_some_and(|authority| match Host::parse(authority.host()) {
+        Ok(Host::Address(_)) => true,
+        Ok(host @ Host::Name(_)) => host.is_localhost(),
+        Err(_) => false,
+    })
 }
 
 const TEXT: &str = "text/plain; charset=utf-8";

@@ -1,6 +1,6 @@
 //! Grants: what an operator has allowed, and whether a name matches.
 
-use super::address::{self, PrivateRanges};
+use super::address::{self, Ranges};
 use super::host::{BadHost, Host, parse_port, quoted, split_authority};
 use super::named::{Granted, Named, Scheme};
 use super::{Denied, PolicyError};
@@ -20,7 +20,7 @@ impl OutboundGrants {
     }
 
     /// Allows addresses in `private` to every granted name that resolves there.
-    pub fn with_private(mut self, private: PrivateRanges) -> Self {
+    pub fn with_private(mut self, private: Ranges) -> Self {
         self.0.private = private;
         self
     }
@@ -76,7 +76,7 @@ impl TcpGrants {
     }
 
     /// Allows addresses in `private` to every granted name that resolves there.
-    pub fn with_private(mut self, private: PrivateRanges) -> Self {
+    pub fn with_private(mut self, private: Ranges) -> Self {
         self.0.private = private;
         self
     }
@@ -86,8 +86,8 @@ impl TcpGrants {
         self.0.list.is_empty()
     }
 
-    /// Whether any port of `host` is granted: then its name may be resolved.
-    pub fn check_host(&self, host: &str) -> Result<(), Denied> {
+    /// What may be resolved: a host of which any port is granted.
+    pub fn check_host(&self, host: &str) -> Result<Host, Denied> {
         self.0.check_host(Scheme::Tcp, host)
     }
 
@@ -106,22 +106,22 @@ impl TcpGrants {
 struct Grants {
     /// Exact hosts first, because they can allow more than a wildcard.
     list: Vec<Grant>,
-    private: PrivateRanges,
+    private: Ranges,
 }
 
 impl Grants {
     fn new(mut list: Vec<Grant>) -> Self {
         list.sort_by_key(|grant| !matches!(grant.host, HostPattern::Exact(_)));
-        Grants { list, private: PrivateRanges::default() }
+        Grants { list, private: Ranges::default() }
     }
 
-    fn check_host(&self, scheme: Scheme, host: &str) -> Result<(), Denied> {
+    fn check_host(&self, scheme: Scheme, host: &str) -> Result<Host, Denied> {
         let parsed =
             Host::parse(host).map_err(|why| Denied::BadHost { host: quoted(host), why })?;
         let port = |grant: &Grant| grant.port.unwrap_or(u16::MAX);
         let granted = |grant: &Grant| grant.matches(scheme, &parsed, port(grant)).is_some();
         match self.list.iter().any(granted) {
-            true => Ok(()),
+            true => Ok(parsed),
             false => Err(Denied::NotGranted { target: parsed.to_string(), list: scheme.list() }),
         }
     }

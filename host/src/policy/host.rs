@@ -53,7 +53,7 @@ impl fmt::Display for Host {
 }
 
 /// What keeps a text from being a host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, thiserror::Error)]
 pub enum BadHost {
     #[error("it is empty")]
     Empty,

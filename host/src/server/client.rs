@@ -1,7 +1,7 @@
 //! Who the client is: the peer, or whom a chain of trusted proxies vouches for.
 
 use super::request::FORWARDED_FOR;
-use crate::policy::PrivateRanges;
+use crate::policy::Ranges;
 use http::HeaderMap;
 use std::net::{IpAddr, SocketAddr};
 
@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 /// by, over the addresses that are trusted. The first other one is the client: what
 /// stands before it is the client's own word. Where there is none, or something that
 /// is no address, it is whom the walk reached last.
-pub(super) fn client_address(headers: &HeaderMap, peer: IpAddr, trusted: &PrivateRanges) -> IpAddr {
+pub(super) fn client_address(headers: &HeaderMap, peer: IpAddr, trusted: &Ranges) -> IpAddr {
     let mut client = peer;
     if !trusted.contains(peer) {
         return client;

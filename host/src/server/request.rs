@@ -6,7 +6,7 @@ use crate::fault::{Fault, FaultKind};
 use crate::headers::strip_hop_by_hop;
 use crate::limits::ServerLimits;
 use crate::path::normalise;
-use crate::policy::PrivateRanges;
+use crate::policy::Ranges;
 use bytes::{Bytes, BytesMut};
 use http::header::{HOST, HeaderName};
 use http::request::Parts;
@@ -160,7 +160,7 @@ pub(super) fn cleanse(
     headers: &mut HeaderMap,
     peer: IpAddr,
     peer_value: &HeaderValue,
-    trusted: &PrivateRanges,
+    trusted: &Ranges,
 ) {
     strip_hop_by_hop(headers);
     let believed = trusted.contains(peer);

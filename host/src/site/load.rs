@@ -11,7 +11,7 @@ use crate::config::{Config, HandlerConfig};
 use crate::id::{HandlerName, RequestId};
 use crate::limits::{ServerLimits, Size};
 use crate::upstream::{SystemResolver, Tls, Upstream};
-use crate::wasm::{Blueprint, Component, Refused, Runtime};
+use crate::wasm::{Blueprint, Component, Refused, Reporter, Runtime};
 use anyhow::{Result, bail};
 use http::Request;
 use http_body_util::{BodyExt, Limited};
@@ -187,11 +187,13 @@ impl Workshop {
             tcp: Arc::new(config.grants.outbound_tcp.clone().with_private(private)),
             upstream: Arc::new(Upstream::new(
                 outbound,
-                config.limits.outbound_connections,
+                &config.limits,
+                handler.meter.outbound_connections.clone(),
                 Arc::new(SystemResolver),
                 self.tls.clone(),
             )),
             meter: handler.meter.clone(),
+            reporter: Arc::new(Reporter::new(handler.name.clone(), number, handler.meter.clone())),
         };
         let pool = self.runtime.pool(
             component.clone(),

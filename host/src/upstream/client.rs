@@ -10,6 +10,7 @@ use super::download::Download;
 use super::error::{Broken, UpstreamError};
 use super::lease::Lease;
 use super::outgoing::Outgoing;
+use super::permit::Permits;
 use super::pool::{Found, Pool, Reuse};
 use super::resolve::Resolve;
 use super::tls::Tls;
@@ -17,10 +18,12 @@ use super::upload::{Upload, Watch};
 use crate::body::Body;
 use crate::headers::strip_hop_by_hop;
 use crate::limits::HandlerLimits;
-use crate::policy::{Named, OutboundGrants, Scheme};
+use crate::meter::Gauge;
+use crate::policy::{Host, Named, OutboundGrants, Scheme};
 use http::{Extensions, Request, Response, StatusCode};
 use http_body::Body as HttpBody;
 use hyper::body::Incoming;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -69,21 +72,36 @@ struct Inner {
 }
 
 impl Upstream {
-    /// At most `connections` are open at once, idle ones included.
+    /// `open` counts the connections.
     pub fn new(
         grants: OutboundGrants,
-        connections: u64,
+        limits: &HandlerLimits,
+        open: Arc<Gauge>,
         resolver: Arc<dyn Resolve>,
         tls: Arc<Tls>,
     ) -> Self {
-        let limit = usize::try_from(connections).unwrap_or(usize::MAX);
+        let limit = usize::try_from(limits.outbound_connections).unwrap_or(usize::MAX);
+        let permits = Permits::new(limit, open);
         let connector = Connector::new(grants, resolver, tls);
-        Upstream(Arc::new(Inner { connector, pool: Arc::new(Pool::new(limit)) }))
+        Upstream(Arc::new(Inner {
+            connector,
+            pool: Arc::new(Pool::new(permits, limits.outbound_idle)),
+        }))
+    }
+
+    /// The addresses of `host`, for a connection that somebody else makes: judging
+    /// them is the caller's.
+    pub async fn lookup(
+        &self,
+        host: &Host,
+        within: Duration,
+    ) -> Result<Arc<[IpAddr]>, UpstreamError> {
+        self.0.connector.resolve(host, Deadline::after(within.min(LONGEST))).await
     }
 
     /// Connections that are open or being made.
     pub fn open_connections(&self) -> usize {
-        self.0.pool.open()
+        self.0.pool.permits().taken()
     }
 
     /// Sends `request`, whose URI is absolute, and returns the response with
@@ -134,11 +152,11 @@ impl Upstream {
                 let (permit, place) = room.split();
                 Ok(place.fill(connector.connect(named, permit, deadline).await?))
             }
-            Err(_elapsed) if pool.open() < pool.limit() => {
+            Err(_elapsed) if pool.permits().taken() < pool.permits().limit() => {
                 Err(UpstreamError::ConnectTimeout { host: named.host().to_string(), after: within })
             }
             Err(_elapsed) => {
-                Err(UpstreamError::ConnectionLimit { limit: pool.limit(), after: within })
+                Err(UpstreamError::ConnectionLimit { limit: pool.permits().limit(), after: within })
             }
         }
     }

@@ -1,14 +1,16 @@
 //! From a judged name to an open connection, to an address that was judged.
 //!
 //! The name is resolved once, all its addresses are judged, and the socket is
-//! connected to one of those that passed, by number. Between the judgement and
-//! the connection nothing is looked up again, so an answer that changes cannot
-//! lead anywhere else.
+//! connected by number to whichever of those that passed answers first. Between
+//! the judgement and the connection nothing is looked up again, so an answer that
+//! changes cannot lead anywhere else.
 
 use super::connection::Connection;
 use super::error::{UpstreamError, whole_text};
 use super::lookup::Lookups;
 use super::outgoing::Protocol;
+use super::permit::Permit;
+use super::race::{interleave, race};
 use super::resolve::Resolve;
 use super::socket::{Socket, Stream};
 use super::tls::Tls;
@@ -20,11 +22,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
-use tokio::sync::{OnceCell, OwnedSemaphorePermit};
+use tokio::sync::OnceCell;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 
-/// Addresses of one name that are tried; more would leave each too little time.
+/// Addresses of one name that are tried; with one permit, as many sockets can be in
+/// the making until one of them is connected.
 const ADDRESSES: usize = 8;
 
 #[derive(Debug)]
@@ -61,10 +64,10 @@ impl Connector {
     pub(super) async fn connect(
         &self,
         named: &Named,
-        permit: OwnedSemaphorePermit,
+        permit: Permit,
         deadline: Deadline,
     ) -> Result<Connection, UpstreamError> {
-        let addresses = self.resolve(named, deadline).await?;
+        let addresses = self.resolve(named.host(), deadline).await?;
         let addresses = self.judge(named, &addresses)?;
         let tcp = self.connect_tcp(named, &addresses, deadline).await?;
         let (stream, protocol) = match named.scheme() {
@@ -78,12 +81,13 @@ impl Connector {
         }
     }
 
-    async fn resolve(
+    /// The addresses of `host`, not judged yet.
+    pub(super) async fn resolve(
         &self,
-        named: &Named,
+        host: &Host,
         deadline: Deadline,
     ) -> Result<Arc<[IpAddr]>, UpstreamError> {
-        match named.host() {
+        match host {
             Host::Address(address) => Ok([*address].into()),
             // By definition (RFC 6761), whatever a name server would say.
             host if host.is_localhost() => {
@@ -112,6 +116,7 @@ impl Connector {
                 Err(why) => denied = denied.or(Some(why)),
             }
         }
+        let mut allowed = interleave(allowed);
         allowed.truncate(ADDRESSES);
         match denied {
             Some(denied) if allowed.is_empty() => Err(denied.into()),
@@ -123,32 +128,32 @@ impl Connector {
         }
     }
 
-    /// Tries one address after the other. Each gets an equal part of the time
-    /// left, so that one that swallows packets does not take all of it.
     async fn connect_tcp(
         &self,
         named: &Named,
         addresses: &[SocketAddr],
         deadline: Deadline,
     ) -> Result<TcpStream, UpstreamError> {
-        let mut failure = connect_timeout(named, deadline);
-        for (tried, &address) in addresses.iter().enumerate() {
-            let left = deadline.at.saturating_duration_since(Instant::now());
-            let part = left / u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
-            let connected = timeout_at(Instant::now() + part, TcpStream::connect(address)).await;
-            failure = match connected {
-                Ok(Ok(stream)) => match self.accept(named, &stream, address) {
-                    Ok(()) => return Ok(stream),
-                    Err(failure) => failure,
-                },
-                Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                    UpstreamError::ConnectRefused { address }
-                }
-                Ok(Err(error)) => UpstreamError::Connect { address, source: Arc::new(error) },
-                Err(_elapsed) => connect_timeout(named, deadline),
-            };
+        // Collected, because a closure kept across an await keeps it from being `Send`.
+        let attempts: Vec<_> =
+            addresses.iter().map(|&address| self.attempt(named, address)).collect();
+        match timeout_at(deadline.at, race(attempts)).await {
+            Ok(Some(ended)) => ended,
+            Ok(None) | Err(_) => Err(connect_timeout(named, deadline)),
         }
-        Err(failure)
+    }
+
+    async fn attempt(
+        &self,
+        named: &Named,
+        address: SocketAddr,
+    ) -> Result<TcpStream, UpstreamError> {
+        let stream = TcpStream::connect(address).await.map_err(|error| match error.kind() {
+            io::ErrorKind::ConnectionRefused => UpstreamError::ConnectRefused { address },
+            _ => UpstreamError::Connect { address, source: Arc::new(error) },
+        })?;
+        self.accept(named, &stream, address)?;
+        Ok(stream)
     }
 
     /// The last look, at what the kernel says we are connected to.

@@ -8,26 +8,27 @@
 use super::connection::{Connection, Http1, Http2, Stream};
 use super::lease::{Held, Lease};
 use super::lock;
+use super::permit::{Permit, Permits};
 use std::collections::HashMap;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
-use tokio::sync::{Notify, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedMutexGuard};
 use tokio::time::Instant;
 
-/// Until an idle connection is closed; most servers close after 60 or 75 s, and
-/// a request on a connection that the server is just closing fails.
-const IDLE: Duration = Duration::from_secs(30);
 /// Idle HTTP/1.1 connections kept per origin: what is left of a burst.
 const IDLE_PER_ORIGIN: usize = 256;
-/// Between two looks for idle connections to close.
+/// Between two looks for idle connections to close, if that is often enough.
 const SWEEP: Duration = Duration::from_secs(5);
+/// And at least, however short they may be idle.
+const SHORTEST_SWEEP: Duration = Duration::from_millis(100);
 
 #[derive(Debug)]
 pub(super) struct Pool {
     origins: Mutex<Origins>,
-    permits: Arc<Semaphore>,
-    limit: usize,
+    permits: Permits,
+    /// Until an idle connection is closed.
+    idle: Duration,
     /// Told when an HTTP/1.1 connection has become idle.
     returned: Notify,
 }
@@ -70,19 +71,12 @@ pub(super) enum Found {
 }
 
 impl Pool {
-    /// A pool of at most `limit` connections, whether in use, idle or being made.
-    pub(super) fn new(limit: usize) -> Self {
-        let limit = limit.min(Semaphore::MAX_PERMITS);
-        let permits = Arc::new(Semaphore::new(limit));
-        Pool { origins: Mutex::default(), permits, limit, returned: Notify::new() }
+    pub(super) fn new(permits: Permits, idle: Duration) -> Self {
+        Pool { origins: Mutex::default(), permits, idle, returned: Notify::new() }
     }
 
-    pub(super) fn limit(&self) -> usize {
-        self.limit
-    }
-
-    pub(super) fn open(&self) -> usize {
-        self.limit - self.permits.available_permits()
+    pub(super) fn permits(&self) -> &Permits {
+        &self.permits
     }
 
     /// A connection to `origin`, or the permission to make one. Waits without a
@@ -102,7 +96,7 @@ impl Pool {
             if let Some(held) = self.take(origin, reuse, Crowd::No) {
                 return lease(held);
             }
-            if let Ok(permit) = self.permits.clone().try_acquire_owned() {
+            if let Some(permit) = self.permits.try_take() {
                 return Found::Room(self.room(origin, permit, turn));
             }
             // Registered before the look, so that nothing is missed between.
@@ -114,7 +108,7 @@ impl Pool {
             self.close_one_idle();
             tokio::select! {
                 () = returned => {}
-                Ok(permit) = self.permits.clone().acquire_owned() => {
+                Some(permit) = self.permits.take() => {
                     return Found::Room(self.room(origin, permit, turn));
                 }
             }
@@ -153,7 +147,7 @@ impl Pool {
         }
         // The newest is the least likely to be closed by the peer.
         while let Some(Idle { connection, since }) = origin.idle.pop() {
-            if connection.is_ready() && since.elapsed() < IDLE {
+            if connection.is_ready() && since.elapsed() < self.idle {
                 return Some(Held::Http1(connection));
             }
         }
@@ -163,7 +157,7 @@ impl Pool {
     fn room(
         self: &Arc<Self>,
         origin: &Arc<str>,
-        permit: OwnedSemaphorePermit,
+        permit: Permit,
         turn: Option<OwnedMutexGuard<()>>,
     ) -> Room {
         Room { pool: self.clone(), origin: origin.clone(), permit, turn }
@@ -217,9 +211,10 @@ impl Pool {
             return;
         }
         let pool: Weak<Pool> = Arc::downgrade(self);
+        let pause = self.idle.clamp(SHORTEST_SWEEP, SWEEP);
         tokio::spawn(async move {
             loop {
-                tokio::time::sleep(SWEEP).await;
+                tokio::time::sleep(pause).await;
                 match pool.upgrade() {
                     Some(pool) if pool.sweep() => {}
                     _ => return,
@@ -232,11 +227,11 @@ impl Pool {
     fn sweep(&self) -> bool {
         let mut origins = lock(&self.origins);
         origins.all.retain(|_, origin| {
-            let idle = |c: &mut Idle| c.connection.is_ready() && c.since.elapsed() < IDLE;
+            let idle = |c: &mut Idle| c.connection.is_ready() && c.since.elapsed() < self.idle;
             origin.idle.extract_if(.., |c| !idle(c)).for_each(|c| c.connection.close());
             origin
                 .shared
-                .retain(|c| c.is_open() && (c.streams() > 0 || c.last_use().elapsed() < IDLE));
+                .retain(|c| c.is_open() && (c.streams() > 0 || c.last_use().elapsed() < self.idle));
             let awaited = Arc::strong_count(&origin.turn) > 1;
             awaited || !origin.idle.is_empty() || !origin.shared.is_empty()
         });
@@ -256,13 +251,13 @@ enum Crowd {
 pub(super) struct Room {
     pool: Arc<Pool>,
     origin: Arc<str>,
-    permit: OwnedSemaphorePermit,
+    permit: Permit,
     turn: Option<OwnedMutexGuard<()>>,
 }
 
 impl Room {
     /// The permit, for the socket to hold, and the place for what comes of it.
-    pub(super) fn split(self) -> (OwnedSemaphorePermit, Place) {
+    pub(super) fn split(self) -> (Permit, Place) {
         let Room { pool, origin, permit, turn } = self;
         (permit, Place { pool, origin, _turn: turn })
     }

@@ -1,17 +1,17 @@
 //! One connection's socket, plain or encrypted, with its permit inside: the
 //! permit falls when the socket is closed and not earlier.
 
+use super::permit::Permit;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio_rustls::client::TlsStream;
 
 pub(super) struct Socket {
     stream: Stream,
-    _permit: OwnedSemaphorePermit,
+    _permit: Permit,
 }
 
 pub(super) enum Stream {
@@ -20,7 +20,7 @@ pub(super) enum Stream {
 }
 
 impl Socket {
-    pub(super) fn new(stream: Stream, permit: OwnedSemaphorePermit) -> Self {
+    pub(super) fn new(stream: Stream, permit: Permit) -> Self {
         Socket { stream, _permit: permit }
     }
 }

@@ -1,5 +1,6 @@
 //! Real sockets on loopback; only the name server is a table.
 
+mod addresses;
 mod denied;
 mod faults;
 mod harness;

@@ -9,14 +9,19 @@
 use crate::limits::Size;
 use anyhow::{Context, Result, anyhow, ensure};
 use sha2::{Digest, Sha256};
+use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
 use wasmtime::Engine;
 use wasmtime::component::Component;
+
+#[cfg(test)]
+mod tests;
 
 /// The SHA-256 of a component's file.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -99,23 +104,37 @@ impl Cache {
         self.folder.join(format!("{hash}-{:016x}.squall", fingerprint(engine)))
     }
 
-    /// Removes the entries that were unused longest until `more` bytes fit.
+    /// Removes the entries that were unused longest until `more` bytes fit, and what
+    /// writers that were killed have left. The folder may hold other things, which
+    /// are nobody's business here.
     fn make_room(&self, more: u64) -> Result<()> {
+        let capacity = self.capacity.get();
+        ensure!(more <= capacity, "it is larger than `cache_size`");
         let mut entries = Vec::new();
-        for entry in fs::read_dir(&self.folder)? {
-            let entry = entry?;
-            let found = entry.metadata()?;
-            entries.push((found.modified()?, found.len(), entry.path()));
+        for found in fs::read_dir(&self.folder)?.flatten() {
+            let Some(kind) = kind_of(&found.file_name()) else { continue };
+            let path = found.path();
+            let Ok(found) = found.metadata() else { continue };
+            let Ok(modified) = found.modified() else { continue };
+            match kind {
+                _ if !found.is_file() => {}
+                Kind::Entry => entries.push((modified, found.len(), path)),
+                // Failing to remove it costs some space.
+                Kind::Temporary if is_stale(modified) => drop(fs::remove_file(path)),
+                Kind::Temporary => {}
+            }
         }
         entries.sort();
         let mut total = more + entries.iter().map(|(_, len, _)| len).sum::<u64>();
         for (_, len, path) in entries {
-            if total <= self.capacity.get() {
+            if total <= capacity {
                 break;
             }
-            fs::remove_file(path)?;
-            total -= len;
+            if fs::remove_file(path).is_ok() {
+                total -= len;
+            }
         }
+        ensure!(total <= capacity, "old entries cannot be removed");
         Ok(())
     }
 }
@@ -135,6 +154,36 @@ fn fingerprint(engine: &Engine) -> u64 {
     env!("CARGO_PKG_VERSION").hash(&mut hasher);
     engine.precompile_compatibility_hash().hash(&mut hasher);
     hasher.finish()
+}
+
+/// What a file is that the cache has written.
+enum Kind {
+    Entry,
+    Temporary,
+}
+
+/// Only names of exactly the form that `path` and `write_whole` give.
+fn kind_of(name: &OsStr) -> Option<Kind> {
+    let (stem, end) = name.to_str()?.split_once('.')?;
+    let (hash, fingerprint) = stem.split_once('-')?;
+    let hex = |text: &str, len: usize| {
+        text.len() == len && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    let number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    if !hex(hash, 2 * HASH_SIZE) || !hex(fingerprint, 16) {
+        return None;
+    }
+    let (process, count) = match end {
+        "squall" => return Some(Kind::Entry),
+        _ => end.strip_suffix(".tmp")?.split_once('-')?,
+    };
+    (number(process) && number(count)).then_some(Kind::Temporary)
+}
+
+/// A component is written within seconds.
+fn is_stale(modified: SystemTime) -> bool {
+    const STALE: Duration = Duration::from_secs(60 * 60);
+    modified.elapsed().is_ok_and(|age| age > STALE)
 }
 
 /// The content of an entry, if the file is ours and its hash is right.
@@ -157,9 +206,7 @@ fn read_sound(path: &Path) -> Option<Vec<u8>> {
 }
 
 fn write_whole(path: &Path, payload: &[u8]) -> Result<()> {
-    let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
-    let mut file =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+    let (temporary, mut file) = create_temporary(path)?;
     let written = file
         .write_all(&Sha256::digest(payload))
         .and_then(|()| file.write_all(payload))
@@ -168,6 +215,20 @@ fn write_whole(path: &Path, payload: &[u8]) -> Result<()> {
         let _ = fs::remove_file(&temporary);
     }
     Ok(written?)
+}
+
+/// A file of its own for each write: handlers with the same component are compiled
+/// at the same time. A process with our id may have been killed and left its own.
+fn create_temporary(path: &Path) -> io::Result<(PathBuf, File)> {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    loop {
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let temporary = path.with_extension(format!("{}-{count}.tmp", std::process::id()));
+        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            opened => return opened.map(|file| (temporary, file)),
+        }
+    }
 }
 
 fn our_uid() -> u32 {
@@ -184,90 +245,4 @@ fn deserialize(engine: &Engine, payload: &[u8]) -> wasmtime::Result<Component> {
     // the file's name, and wasmtime checks them again. The bytes are a private
     // copy, so they cannot change while they are used.
     unsafe { Component::deserialize(engine, payload) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn component(engine: &Engine) -> (ContentHash, Component) {
-        let bytes = wat::parse_str("(component (core module))").unwrap();
-        (ContentHash::of(&bytes), Component::new(engine, &bytes).unwrap())
-    }
-
-    fn setup() -> (tempfile::TempDir, Cache, Engine, ContentHash, PathBuf) {
-        let dir = tempfile::tempdir().unwrap();
-        let cache = Cache::open(&dir.path().join("c"), Size::mib(10)).unwrap();
-        let engine = Engine::default();
-        let (hash, compiled) = component(&engine);
-        assert!(cache.get(&engine, hash).is_none());
-        cache.put(&engine, hash, &compiled);
-        let path = cache.path(&engine, hash);
-        (dir, cache, engine, hash, path)
-    }
-
-    #[test]
-    fn a_sound_entry_is_a_hit() {
-        let (_dir, cache, engine, hash, _) = setup();
-        assert!(cache.get(&engine, hash).is_some());
-    }
-
-    /// Row O20: every flipped byte, every cut, is a miss.
-    #[test]
-    fn damage_is_a_miss() {
-        let (_dir, cache, engine, hash, path) = setup();
-        let good = fs::read(&path).unwrap();
-        for at in [0, HASH_SIZE, good.len() / 2, good.len() - 1] {
-            let mut bad = good.clone();
-            bad[at] ^= 1;
-            fs::write(&path, &bad).unwrap();
-            assert!(cache.get(&engine, hash).is_none(), "byte {at}");
-        }
-        for len in [0, 10, HASH_SIZE, good.len() - 1] {
-            fs::write(&path, &good[..len]).unwrap();
-            assert!(cache.get(&engine, hash).is_none(), "length {len}");
-        }
-        fs::write(&path, &good).unwrap();
-        assert!(cache.get(&engine, hash).is_some());
-    }
-
-    #[test]
-    fn a_file_that_others_may_write_or_a_link_is_a_miss() {
-        use std::os::unix::fs::PermissionsExt;
-        let (dir, cache, engine, hash, path) = setup();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
-        assert!(cache.get(&engine, hash).is_none());
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-        let aside = dir.path().join("aside");
-        fs::rename(&path, &aside).unwrap();
-        std::os::unix::fs::symlink(&aside, &path).unwrap();
-        assert!(cache.get(&engine, hash).is_none());
-    }
-
-    #[test]
-    fn a_folder_that_is_not_ours_alone_is_refused() {
-        use std::os::unix::fs::PermissionsExt;
-        let dir = tempfile::tempdir().unwrap();
-        let open = dir.path().join("open");
-        fs::create_dir(&open).unwrap();
-        fs::set_permissions(&open, fs::Permissions::from_mode(0o755)).unwrap();
-        let error = Cache::open(&open, Size::mib(1)).unwrap_err().to_string();
-        assert!(error.contains("chmod 700"), "{error}");
-        let link = dir.path().join("link");
-        fs::set_permissions(&open, fs::Permissions::from_mode(0o700)).unwrap();
-        std::os::unix::fs::symlink(&open, &link).unwrap();
-        assert!(Cache::open(&link, Size::mib(1)).is_err());
-    }
-
-    #[test]
-    fn the_oldest_entries_go_first() {
-        let (_dir, mut cache, engine, hash, path) = setup();
-        let old = cache.folder.join("old.squall");
-        fs::write(&old, vec![0; 1000]).unwrap();
-        File::open(&old).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
-        cache.capacity = Size::bytes(fs::metadata(&path).unwrap().len() + 999);
-        cache.make_room(0).unwrap();
-        assert!(!old.exists());
-        assert!(cache.get(&engine, hash).is_some());
-    }
 }

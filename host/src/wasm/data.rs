@@ -2,7 +2,7 @@
 //! whom it works for.
 
 use super::engine::{Concurrency, TICK, Ticks};
-use super::imports::{GuestLog, Outbound, Sockets};
+use super::imports::{GuestLog, Outbound, Reporter, Sockets};
 use super::limiter::Limiter;
 use super::seat::Seat;
 use super::trap::CpuExceeded;
@@ -34,6 +34,7 @@ pub(crate) struct Blueprint {
     pub(crate) tcp: Arc<TcpGrants>,
     pub(crate) upstream: Arc<Upstream>,
     pub(crate) meter: Arc<HandlerMeter>,
+    pub(crate) reporter: Arc<Reporter>,
 }
 
 pub(crate) struct Data {

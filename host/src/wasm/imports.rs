@@ -7,11 +7,13 @@
 mod clocks;
 mod log;
 mod outbound;
+mod reporter;
 mod sockets;
 mod table;
 
 pub(super) use log::GuestLog;
 pub(super) use outbound::Outbound;
+pub(crate) use reporter::Reporter;
 pub(super) use sockets::Sockets;
 pub(super) use table::is_known;
 pub use table::{Import, ImportStatus};

@@ -222,7 +222,7 @@ impl Wire {
 
 /// One GET on a connection of its own.
 pub(crate) fn get(address: SocketAddr, path: &str) -> Reply {
-    send(address, &format!("GET {path} HTTP/1.1\nHost: test\nConnection: close\n\n"))
+    send(address, &format!("GET {path} HTTP/1.1\nHost: localhost\nConnection: close\n\n"))
 }
 
 /// One request, its lines ended by `\n`, on a connection of its own.

@@ -60,6 +60,14 @@ impl Upstream {
         })
     }
 
+    /// Answers one request and keeps the connection; notices when its client closes.
+    pub(crate) fn keeping() -> Self {
+        Self::start(|stream, _| {
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nkept");
+            let _ = stream.read(&mut [0]);
+        })
+    }
+
     /// Takes requests and never answers; notices when its client closes.
     pub(crate) fn silent() -> Self {
         Self::start(|stream, _| {

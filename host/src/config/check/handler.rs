@@ -3,7 +3,7 @@
 use super::super::{Access, Folder, Grants, HandlerConfig, Isolation, SecretSource, raw};
 use super::{Checked, Problem, limits};
 use crate::limits::{HandlerLimits, ServerLimits};
-use crate::policy::{OutboundGrants, PrivateRanges, TcpGrants};
+use crate::policy::{OutboundGrants, Ranges, TcpGrants};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -40,7 +40,7 @@ pub(super) fn handler(
         grants: Grants {
             outbound: OutboundGrants::parse(&raw.outbound)
                 .map_err(|e| Problem::new(e).below("outbound"))?,
-            outbound_private: PrivateRanges::parse(&raw.outbound_private)
+            outbound_private: Ranges::parse(&raw.outbound_private)
                 .map_err(|e| Problem::new(e).below("outbound_private"))?,
             outbound_tcp: TcpGrants::parse(&raw.outbound_tcp)
                 .map_err(|e| Problem::new(e).below("outbound_tcp"))?,

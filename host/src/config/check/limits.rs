@@ -6,7 +6,7 @@ use crate::limits::{HandlerLimits, ServerLimits};
 /// Those that mean something at zero.
 const SERVER_ZERO: [&str; 7] =
     ["connections", "files_open", "h2_resets", "drain", "settle", "compile_notice", "cache_size"];
-const HANDLER_ZERO: [&str; 14] = [
+const HANDLER_ZERO: [&str; 15] = [
     "queue",
     "queue_time",
     "instance_idle",
@@ -20,6 +20,7 @@ const HANDLER_ZERO: [&str; 14] = [
     "outbound_at_once",
     "outbound_requests",
     "outbound_connections",
+    "outbound_idle",
     "log_request",
 ];
 

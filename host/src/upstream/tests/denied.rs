@@ -66,7 +66,13 @@ async fn a_name_that_changes_its_answer_is_judged_each_time() {
     let resolver = Table::default().with("re.example", &[&["127.0.0.1"], &["127.0.0.2"]]);
     let asked = resolver.asked();
     let grants = grants(&["http://re.example:*"], &["127.0.0.1"]);
-    let upstream = Upstream::new(grants, 8, Arc::new(resolver), Arc::new(Tls::default()));
+    let upstream = Upstream::new(
+        grants,
+        &limits(8),
+        Arc::default(),
+        Arc::new(resolver),
+        Arc::new(Tls::default()),
+    );
 
     let uri = format!("http://re.example:{port}/");
     let response = upstream.send(get(&uri), PATIENT).await.unwrap();
@@ -88,7 +94,13 @@ async fn of_mixed_answers_only_allowed_ones_are_tried() {
     let resolver = Table::default().with("mixed.example", &[mixed]);
     // 127.0.0.3 is allowed and refuses, so the next one is tried.
     let grants = grants(&["http://mixed.example:*"], &["127.0.0.1", "127.0.0.3"]);
-    let upstream = Upstream::new(grants, 8, Arc::new(resolver), Arc::new(Tls::default()));
+    let upstream = Upstream::new(
+        grants,
+        &limits(8),
+        Arc::default(),
+        Arc::new(resolver),
+        Arc::new(Tls::default()),
+    );
     let uri = format!("http://mixed.example:{port}/");
     assert_eq!(text(upstream.send(get(&uri), PATIENT).await.unwrap()).await, "hi");
     assert_eq!((peer.accepted(), trap.accepted()), (1, 0));
@@ -160,7 +172,13 @@ async fn requests_at_once_for_one_name_share_one_question() {
     let resolver = Slow::default();
     let asked = resolver.0.clone();
     let grants = grants(&["http://*:*"], &["127.0.0.1"]);
-    let upstream = Upstream::new(grants, 100, Arc::new(resolver), Arc::new(Tls::default()));
+    let upstream = Upstream::new(
+        grants,
+        &limits(100),
+        Arc::default(),
+        Arc::new(resolver),
+        Arc::new(Tls::default()),
+    );
     let mut all = tokio::task::JoinSet::new();
     for _ in 0..50 {
         let (upstream, port) = (upstream.clone(), peer.address.port());

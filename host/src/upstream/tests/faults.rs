@@ -2,11 +2,10 @@
 
 use super::harness::*;
 use crate::body::{Body, BodyError};
-use crate::upstream::{Options, Tls, Upstream, UpstreamError};
+use crate::upstream::{Options, UpstreamError};
 use bytes::Bytes;
 use http::Request;
 use http_body_util::BodyExt;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -213,23 +212,6 @@ async fn an_address_that_does_not_answer() {
     let error = failure(&upstream, &format!("http://{}/", hole.address), options).await;
     assert_eq!(phase(error), "connect_timeout");
     all_closed(&upstream).await;
-}
-
-#[tokio::test]
-async fn an_address_that_does_not_answer_leaves_time_for_the_next() {
-    let peer = Peer::answering(OK).await;
-    let port = peer.address.port();
-    let hole = BlackHole::at(&format!("127.0.0.3:{port}")).await;
-    let both: &[&str] = &["127.0.0.3", "127.0.0.1"];
-    let resolver = Table::default().with("both.example", &[both]);
-    let grants = grants(&["http://both.example:*"], &["127.0.0.0/8"]);
-    let upstream = Upstream::new(grants, 8, Arc::new(resolver), Arc::new(Tls::default()));
-    let options = Options { connect: SOON * 10, ..PATIENT };
-    let start = Instant::now();
-    let response = upstream.send(get(&format!("http://both.example:{port}/")), options).await;
-    assert_eq!(text(response.unwrap()).await, "hi");
-    assert!(start.elapsed() < SOON * 9, "it took {:?}", start.elapsed());
-    drop(hole);
 }
 
 #[tokio::test]

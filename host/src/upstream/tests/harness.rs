@@ -1,7 +1,8 @@
 //! Peers that do exactly what a test says, and a client to meet them with.
 
 use crate::body::{Body, BodyError};
-use crate::policy::{OutboundGrants, PrivateRanges};
+use crate::limits::HandlerLimits;
+use crate::policy::{OutboundGrants, Ranges};
 use crate::upstream::{BoxFuture, Options, Resolve, SystemResolver, Tls, Upstream, UpstreamError};
 use bytes::Bytes;
 use http::{Request, Response};
@@ -48,7 +49,14 @@ impl Peer {
         F: Fn(usize, TcpStream) -> Fut + Send + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        let listener = TcpListener::bind(address).await.unwrap();
+        Peer::listening(TcpListener::bind(address).await.unwrap(), serve)
+    }
+
+    fn listening<F, Fut>(listener: TcpListener, serve: F) -> Peer
+    where
+        F: Fn(usize, TcpStream) -> Fut + Send + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
         let address = listener.local_addr().unwrap();
         let accepted = Arc::new(AtomicUsize::new(0));
         let counter = accepted.clone();
@@ -63,12 +71,7 @@ impl Peer {
 
     /// Answers every request with the same bytes.
     pub(super) async fn answering(response: &'static str) -> Peer {
-        Peer::start(move |_, mut stream| async move {
-            while read_head(&mut stream).await.is_some() {
-                stream.write_all(response.as_bytes()).await.unwrap();
-            }
-        })
-        .await
+        Peer::start(answering(response)).await
     }
 
     pub(super) fn uri(&self) -> String {
@@ -86,11 +89,21 @@ impl Drop for Peer {
     }
 }
 
+fn answering(response: &'static str) -> impl Fn(usize, TcpStream) -> BoxFuture<'static, ()> + Send {
+    move |_, mut stream| {
+        Box::pin(async move {
+            while read_head(&mut stream).await.is_some() {
+                stream.write_all(response.as_bytes()).await.unwrap();
+            }
+        })
+    }
+}
+
 /// An address that takes no connection and refuses none: a listener drops what
 /// comes after its backlog is full.
 pub(super) struct BlackHole {
     pub(super) address: SocketAddr,
-    _listener: TcpListener,
+    listener: TcpListener,
     _backlog: Vec<TcpStream>,
 }
 
@@ -104,7 +117,12 @@ impl BlackHole {
         while let Ok(stream) = tokio::time::timeout(SOON, TcpStream::connect(address)).await {
             backlog.push(stream.unwrap());
         }
-        BlackHole { address, _listener: listener, _backlog: backlog }
+        BlackHole { address, listener, _backlog: backlog }
+    }
+
+    /// Begins to answer.
+    pub(super) fn open(self, response: &'static str) -> Peer {
+        Peer::listening(self.listener, answering(response))
     }
 }
 
@@ -138,12 +156,23 @@ pub(super) fn client_with(
     resolver: impl Resolve + 'static,
 ) -> Upstream {
     let tls = Arc::new(Tls::default());
-    Upstream::new(self::grants(grants, &[]), connections, Arc::new(resolver), tls)
+    Upstream::new(
+        self::grants(grants, &[]),
+        &limits(connections),
+        Arc::default(),
+        Arc::new(resolver),
+        tls,
+    )
+}
+
+/// At most so many connections.
+pub(super) fn limits(outbound_connections: u64) -> HandlerLimits {
+    HandlerLimits { outbound_connections, ..HandlerLimits::default() }
 }
 
 pub(super) fn grants(list: &[&str], private: &[&str]) -> OutboundGrants {
     let list: Vec<_> = list.iter().map(ToString::to_string).collect();
-    let private = PrivateRanges::parse(private).unwrap();
+    let private = Ranges::parse(private).unwrap();
     OutboundGrants::parse(&list).unwrap().with_private(private)
 }
 

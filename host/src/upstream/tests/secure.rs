@@ -50,7 +50,13 @@ impl Identity {
         let resolver =
             Table::default().with("tls.example", loopback).with("other.example", loopback);
         let grants = grants(&["https://*.example:*"], &["127.0.0.0/8"]);
-        Upstream::new(grants, connections, Arc::new(resolver), Arc::new(tls))
+        Upstream::new(
+            grants,
+            &limits(connections),
+            Arc::default(),
+            Arc::new(resolver),
+            Arc::new(tls),
+        )
     }
 }
 

@@ -6,9 +6,8 @@ use super::super::data::{Blueprint, Data, current_call};
 use super::super::engine::Concurrency;
 use super::super::held::HeldBody;
 use super::super::seat::Seat;
+use super::reporter::Reporter;
 use crate::body::{Body, BodyError};
-use crate::id::{GenerationNumber, HandlerName};
-use crate::meter::HandlerMeter;
 use crate::policy::Denied;
 use crate::upstream::{Options, Upstream, UpstreamError};
 use http::{Request, Response};
@@ -33,7 +32,7 @@ const CHUNK: usize = 64 << 10;
 /// The outbound side of one instance.
 pub(crate) struct Outbound {
     upstream: Arc<Upstream>,
-    reporter: Reporter,
+    reporter: Arc<Reporter>,
     limits: Limits,
     seat: Option<Arc<Seat>>,
     /// The call that sends next, where several share the instance.
@@ -46,14 +45,6 @@ struct Limits {
     requests: u32,
 }
 
-/// Who is told of what went wrong.
-#[derive(Clone)]
-struct Reporter {
-    handler: HandlerName,
-    generation: GenerationNumber,
-    meter: Arc<HandlerMeter>,
-}
-
 type Sent =
     Result<(Response<WasiBody>, Box<dyn Future<Output = Result<(), WasiError>> + Send>), WasiError>;
 
@@ -62,11 +53,7 @@ impl Outbound {
         let limits = &blueprint.limits;
         Outbound {
             upstream: blueprint.upstream.clone(),
-            reporter: Reporter {
-                handler: blueprint.handler.clone(),
-                generation: blueprint.generation,
-                meter: blueprint.meter.clone(),
-            },
+            reporter: blueprint.reporter.clone(),
             limits: Limits {
                 options: Options::from(limits),
                 requests: u32::try_from(limits.outbound_requests).unwrap_or(u32::MAX),
@@ -101,7 +88,7 @@ impl WasiHttpHooks for Outbound {
             let request = request.map(|body| Body::stream(body.map_err(body_error)));
             let Some(call) = call else {
                 let response = upstream.send(request, options).await;
-                let response = response.map_err(|error| reporter.failed(&error, None))?;
+                let response = response.map_err(|error| failed(&reporter, &error, None))?;
                 reporter.meter.outbound.count("ok");
                 return Ok((response.map(wasi_body), nothing_more()));
             };
@@ -115,7 +102,7 @@ impl WasiHttpHooks for Outbound {
                 response.map(|response| (response, permit))
             };
             let (response, permit) = tokio::select! {
-                sent = sent => sent.map_err(|error| reporter.failed(&error, Some(&call)))?,
+                sent = sent => sent.map_err(|error| failed(&reporter, &error, Some(&call)))?,
                 () = call.until_abandoned() => {
                     reporter.meter.outbound.count("cancelled");
                     return Err(WasiError::ConnectionTerminated);
@@ -164,20 +151,9 @@ fn nothing_more() -> Box<dyn Future<Output = Result<(), WasiError>> + Send> {
     Box::new(std::future::ready(Ok(())))
 }
 
-impl Reporter {
-    /// Counts and logs a failure, and puts it into the guest's words.
-    fn failed(&self, error: &UpstreamError, call: Option<&Arc<Call>>) -> WasiError {
-        self.meter.outbound.count(error.phase());
-        let request = call.map(|call| tracing::field::display(call.id));
-        let (handler, generation) = (&self.handler, self.generation);
-        if let UpstreamError::Denied(denied) = error {
-            self.meter.outbound_denied.count(denied.reason());
-            tracing::warn!(%handler, %generation, request, reason = denied.reason(), "outbound request denied: {denied}");
-        } else {
-            tracing::debug!(%handler, %generation, request, phase = error.phase(), "outbound request failed: {error}");
-        }
-        guest_words(error)
-    }
+fn failed(reporter: &Reporter, error: &UpstreamError, call: Option<&Arc<Call>>) -> WasiError {
+    reporter.failed(error, call);
+    guest_words(error)
 }
 
 fn guest_words(error: &UpstreamError) -> WasiError {

@@ -1,0 +1,50 @@
+//! Tells the operator what went wrong with a handler's calls outward.
+
+use super::super::call::Call;
+use crate::id::{GenerationNumber, HandlerName, RequestId};
+use crate::logging::Seldom;
+use crate::meter::HandlerMeter;
+use crate::policy::Denied;
+use crate::upstream::UpstreamError;
+use std::sync::Arc;
+
+/// One for all instances of a generation.
+pub(crate) struct Reporter {
+    pub(super) handler: HandlerName,
+    pub(super) generation: GenerationNumber,
+    pub(super) meter: Arc<HandlerMeter>,
+    /// A guest can be denied as often as it likes.
+    denials: Seldom<Denied>,
+}
+
+impl Reporter {
+    pub(crate) fn new(
+        handler: HandlerName,
+        generation: GenerationNumber,
+        meter: Arc<HandlerMeter>,
+    ) -> Self {
+        Reporter { handler, generation, meter, denials: Seldom::new() }
+    }
+
+    /// An outbound request got no response.
+    pub(super) fn failed(&self, error: &UpstreamError, call: Option<&Arc<Call>>) {
+        self.meter.outbound.count(error.phase());
+        let request = call.map(|call| call.id);
+        if let UpstreamError::Denied(denied) = error {
+            return self.denied("outbound request", denied, request);
+        }
+        let (handler, generation) = (&self.handler, self.generation);
+        let request = request.map(tracing::field::display);
+        tracing::debug!(%handler, %generation, request, phase = error.phase(), "outbound request failed: {error}");
+    }
+
+    /// A call that no grant allows.
+    pub(super) fn denied(&self, what: &str, denied: &Denied, request: Option<RequestId>) {
+        let reason = denied.reason();
+        self.meter.outbound_denied.count(reason);
+        let Some(left_out) = self.denials.speak(denied.clone()) else { return };
+        let (handler, generation) = (&self.handler, self.generation);
+        let request = request.map(tracing::field::display);
+        tracing::warn!(%handler, %generation, request, reason, left_out, "{what} denied: {denied}");
+    }
+}
