@@ -15,7 +15,7 @@ pub use source::{CONFIG_FILE, Source};
 
 use crate::id::HandlerName;
 use crate::limits::{HandlerLimits, ServerLimits};
-use crate::policy::{OutboundGrants, PrivateRanges, TcpGrants};
+use crate::policy::{OutboundGrants, Ranges, TcpGrants};
 use crate::route::RouteKey;
 use http::StatusCode;
 use std::collections::BTreeMap;
@@ -30,7 +30,7 @@ pub struct Config {
     /// The admin listener, off unless configured.
     pub admin: Option<SocketAddr>,
     /// Peers whose `x-forwarded-for` is believed.
-    pub trusted_proxies: PrivateRanges,
+    pub trusted_proxies: Ranges,
     pub access_log: Option<AccessLog>,
     /// A PEM file with certificates to trust besides the system's, for outbound TLS.
     pub outbound_ca: Option<PathBuf>,
@@ -58,7 +58,7 @@ pub struct HandlerConfig {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Grants {
     pub outbound: OutboundGrants,
-    pub outbound_private: PrivateRanges,
+    pub outbound_private: Ranges,
     pub outbound_tcp: TcpGrants,
     /// Values that the handler sees through `wasi:config` and its environment.
     pub config: BTreeMap<String, String>,

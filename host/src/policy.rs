@@ -16,7 +16,7 @@ mod named;
 #[cfg(test)]
 mod tests;
 
-pub use address::PrivateRanges;
+pub use address::Ranges;
 pub use grant::{OutboundGrants, TcpGrants};
 pub use host::{BadHost, Host};
 pub use named::{Named, Scheme};

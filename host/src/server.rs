@@ -20,7 +20,7 @@ pub use listen::{Listener, bind, serve};
 use crate::limits::ServerLimits;
 use crate::logging::access::AccessLog;
 use crate::meter::ServerMeter;
-use crate::policy::PrivateRanges;
+use crate::policy::Ranges;
 use crate::site::Registry;
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ pub struct Server {
     pub meter: Arc<ServerMeter>,
     pub access: AccessLog,
     /// Peers whose `x-forwarded-for` is believed.
-    pub trusted_proxies: PrivateRanges,
+    pub trusted_proxies: Ranges,
 }
 
 /// How far a server is on its way to stopping.

@@ -5,7 +5,7 @@ use super::place::Problem;
 use super::{Access, Config, Folder, Grants, HandlerConfig, Isolation, SecretSource, Target, raw};
 use crate::id::HandlerName;
 use crate::limits::{HandlerLimits, ServerLimits};
-use crate::policy::{OutboundGrants, PrivateRanges, TcpGrants};
+use crate::policy::{OutboundGrants, Ranges, TcpGrants};
 use crate::route::{HostPattern, PathPattern, RouteKey, Routes};
 use http::{Method, StatusCode};
 use std::collections::BTreeMap;
@@ -48,7 +48,7 @@ pub(super) fn config(raw: raw::Raw, base: &Path) -> Checked<Config> {
     Ok(Config {
         listen: listen(server.listen).map_err(at_server("listen"))?,
         admin: server.admin.as_deref().map(admin).transpose().map_err(at_server("admin"))?,
-        trusted_proxies: PrivateRanges::parse(&server.trusted_proxies)
+        trusted_proxies: Ranges::parse(&server.trusted_proxies)
             .map_err(Problem::new)
             .map_err(at_server("trusted_proxies"))?,
         access_log: server
@@ -120,7 +120,7 @@ fn handler(
         grants: Grants {
             outbound: OutboundGrants::parse(&raw.outbound)
                 .map_err(|e| Problem::new(e).below("outbound"))?,
-            outbound_private: PrivateRanges::parse(&raw.outbound_private)
+            outbound_private: Ranges::parse(&raw.outbound_private)
                 .map_err(|e| Problem::new(e).below("outbound_private"))?,
             outbound_tcp: TcpGrants::parse(&raw.outbound_tcp)
                 .map_err(|e| Problem::new(e).below("outbound_tcp"))?,

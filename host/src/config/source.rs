@@ -4,7 +4,7 @@ use super::place::{self, Problem};
 use super::{Config, Grants, HandlerConfig, Target, check, raw};
 use crate::id::HandlerName;
 use crate::limits::{HandlerLimits, ServerLimits};
-use crate::policy::PrivateRanges;
+use crate::policy::Ranges;
 use crate::route::{PathPattern, RouteKey};
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
@@ -147,7 +147,7 @@ fn site_of(
     Config {
         listen: vec![default_listen()],
         admin: None,
-        trusted_proxies: PrivateRanges::default(),
+        trusted_proxies: Ranges::default(),
         access_log: None,
         outbound_ca: None,
         limits: ServerLimits::default(),

@@ -12,15 +12,16 @@ use super::{Denied, PolicyError};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Ranges that names may resolve to although they are not public.
+/// Ranges of addresses that an operator has named: those that names may resolve to
+/// although they are not public, and those of proxies that are trusted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PrivateRanges(Vec<Range>);
+pub struct Ranges(Vec<Range>);
 
-impl PrivateRanges {
+impl Ranges {
     /// Reads entries such as `10.0.0.0/8`, `fd00::/8` and `10.1.2.3`.
     pub fn parse<S: AsRef<str>>(list: &[S]) -> Result<Self, PolicyError> {
         let ranges = list.iter().map(|entry| Range::parse(entry.as_ref()));
-        Ok(PrivateRanges(ranges.collect::<Result<_, _>>()?))
+        Ok(Ranges(ranges.collect::<Result<_, _>>()?))
     }
 
     pub fn contains(&self, address: IpAddr) -> bool {
@@ -29,7 +30,7 @@ impl PrivateRanges {
 }
 
 /// Judges one address that `named` has resolved to.
-pub(super) fn check(private: &PrivateRanges, named: &Named, address: IpAddr) -> Result<(), Denied> {
+pub(super) fn check(private: &Ranges, named: &Named, address: IpAddr) -> Result<(), Denied> {
     let address = address.to_canonical();
     let Some(Special { kind, range }) = special(address) else {
         return Ok(());

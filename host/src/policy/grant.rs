@@ -1,6 +1,6 @@
 //! Grants: what an operator has allowed, and whether a name matches.
 
-use super::address::{self, PrivateRanges};
+use super::address::{self, Ranges};
 use super::host::{BadHost, Host, parse_port, quoted, split_authority};
 use super::named::{Granted, Named, Scheme};
 use super::{Denied, PolicyError};
@@ -20,7 +20,7 @@ impl OutboundGrants {
     }
 
     /// Allows addresses in `private` to every granted name that resolves there.
-    pub fn with_private(mut self, private: PrivateRanges) -> Self {
+    pub fn with_private(mut self, private: Ranges) -> Self {
         self.0.private = private;
         self
     }
@@ -76,7 +76,7 @@ impl TcpGrants {
     }
 
     /// Allows addresses in `private` to every granted name that resolves there.
-    pub fn with_private(mut self, private: PrivateRanges) -> Self {
+    pub fn with_private(mut self, private: Ranges) -> Self {
         self.0.private = private;
         self
     }
@@ -106,13 +106,13 @@ impl TcpGrants {
 struct Grants {
     /// Exact hosts first, because they can allow more than a wildcard.
     list: Vec<Grant>,
-    private: PrivateRanges,
+    private: Ranges,
 }
 
 impl Grants {
     fn new(mut list: Vec<Grant>) -> Self {
         list.sort_by_key(|grant| !matches!(grant.host, HostPattern::Exact(_)));
-        Grants { list, private: PrivateRanges::default() }
+        Grants { list, private: Ranges::default() }
     }
 
     fn check_host(&self, scheme: Scheme, host: &str) -> Result<Host, Denied> {

@@ -13,8 +13,8 @@ fn tcp(list: &[&str]) -> TcpGrants {
     TcpGrants::parse(&list.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap()
 }
 
-fn private(list: &[&str]) -> PrivateRanges {
-    PrivateRanges::parse(list).unwrap()
+fn private(list: &[&str]) -> Ranges {
+    Ranges::parse(list).unwrap()
 }
 
 fn ip(text: &str) -> IpAddr {
@@ -261,7 +261,7 @@ fn entries_that_mean_nothing_are_explained() {
         ("", "is not a range"),
     ];
     for (entry, expected) in rows {
-        let error = PrivateRanges::parse(&[entry]).unwrap_err().to_string();
+        let error = Ranges::parse(&[entry]).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
     }
     assert!(private(&["0.0.0.0/0"]).contains(ip("10.0.0.1")));

@@ -5,7 +5,7 @@ use super::clock::Protocol;
 use crate::fault::{Fault, FaultKind};
 use crate::limits::ServerLimits;
 use crate::path::normalise;
-use crate::policy::PrivateRanges;
+use crate::policy::Ranges;
 use bytes::{Bytes, BytesMut};
 use http::header::{CONNECTION, HOST, HeaderName};
 use http::request::Parts;
@@ -151,7 +151,7 @@ pub(super) fn cleanse(
     headers: &mut HeaderMap,
     peer: IpAddr,
     peer_value: &HeaderValue,
-    trusted: &PrivateRanges,
+    trusted: &Ranges,
 ) {
     remove_hop_by_hop(headers);
     let believed = trusted.contains(peer);

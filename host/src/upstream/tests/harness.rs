@@ -2,7 +2,7 @@
 
 use crate::body::{Body, BodyError};
 use crate::limits::HandlerLimits;
-use crate::policy::{OutboundGrants, PrivateRanges};
+use crate::policy::{OutboundGrants, Ranges};
 use crate::upstream::{BoxFuture, Options, Resolve, SystemResolver, Tls, Upstream, UpstreamError};
 use bytes::Bytes;
 use http::{Request, Response};
@@ -172,7 +172,7 @@ pub(super) fn limits(outbound_connections: u64) -> HandlerLimits {
 
 pub(super) fn grants(list: &[&str], private: &[&str]) -> OutboundGrants {
     let list: Vec<_> = list.iter().map(ToString::to_string).collect();
-    let private = PrivateRanges::parse(private).unwrap();
+    let private = Ranges::parse(private).unwrap();
     OutboundGrants::parse(&list).unwrap().with_private(private)
 }
 

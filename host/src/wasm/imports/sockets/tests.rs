@@ -26,7 +26,7 @@ impl Resolve for Unwell {
 
 fn sockets(grants: &[&str], resolver: Unwell) -> Sockets {
     let grants: Vec<String> = grants.iter().map(ToString::to_string).collect();
-    let private = crate::policy::PrivateRanges::parse(&["127.0.0.0/8"]).unwrap();
+    let private = crate::policy::Ranges::parse(&["127.0.0.0/8"]).unwrap();
     let (handler, generation) = (HandlerName::new("app"), GenerationNumber(1));
     let (resolver, tls) = (Arc::new(resolver), Arc::new(Tls::default()));
     Sockets::new(&Blueprint {
