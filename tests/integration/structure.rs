@@ -81,6 +81,8 @@ fn a_module_uses_only_what_stands_above_it() {
         for (i, above) in layers.iter().enumerate().skip(layer + 1) {
             for other in *above {
                 let used = code.contains(&format!("crate::{other}::"));
+                // `use crate::{other, ...}` would hide from this.
+                assert!(!code.contains("crate::{"), "`{path}` names several modules at once");
                 assert!(!used, "`{path}` (layer {layer}) uses `{other}` (layer {i})");
             }
         }

@@ -10,7 +10,7 @@ const PAUSE: Duration = Duration::from_secs(60);
 
 /// Keys that are told apart. What a stranger can vary, such as a name, must not fill
 /// the memory; whatever exceeds this number shares one pause.
-const KEYS: usize = 256;
+const KEYS: usize = 64;
 
 /// Lets one line a minute through for each key.
 #[derive(Debug)]
