@@ -4,7 +4,7 @@
 use super::exchange::Exchange;
 use super::incoming::{BodyWatch, bounded};
 use super::outgoing::{Bounds, Outgoing, check_head, outgoing};
-use super::request::{BASE_PATH, CAPTURE_PREFIX, CLIENT_ADDRESS, REQUEST_ID};
+use super::request::{BASE_PATH, CAPTURE_PREFIX, REQUEST_ID};
 use super::service::Step;
 use crate::body::Body;
 use crate::fault::{self, Fault, FaultKind};
@@ -85,9 +85,6 @@ fn failed(
 fn tell(head: &mut Parts, exchange: &Exchange, base: Option<HeaderValue>, captures: &Captures) {
     if let Ok(value) = HeaderValue::from_bytes(&exchange.id.digits()) {
         head.headers.insert(REQUEST_ID, value);
-    }
-    if let Ok(value) = HeaderValue::try_from(exchange.client.to_string()) {
-        head.headers.insert(CLIENT_ADDRESS, value);
     }
     if let Some(base) = base {
         head.headers.insert(BASE_PATH, base);

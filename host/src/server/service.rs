@@ -8,7 +8,7 @@ use super::errand::{self, Errand};
 use super::exchange::Exchange;
 use super::fixed::{not_allowed, redirect, status};
 use super::outgoing::{Outgoing, outgoing};
-use super::request::{cleanse, compact, normalise_head};
+use super::request::{CLIENT_ADDRESS, cleanse, compact, normalise_head};
 use super::stream;
 use crate::fault::{self, Fault};
 use crate::route::Found;
@@ -56,10 +56,17 @@ impl Service {
         protocol: Protocol,
     ) -> Self {
         let peer = peer.ip().to_canonical();
-        let peer_value = HeaderValue::try_from(peer.to_string());
-        let peer_value = peer_value.unwrap_or_else(|_| HeaderValue::from_static("unknown"));
-        Service { server, peer, peer_value, clock, protocol }
+        Service { server, peer, peer_value: value_of(peer), clock, protocol }
     }
+
+    fn value_of(&self, client: IpAddr) -> HeaderValue {
+        if client == self.peer { self.peer_value.clone() } else { value_of(client) }
+    }
+}
+
+fn value_of(address: IpAddr) -> HeaderValue {
+    let value = HeaderValue::try_from(address.to_string());
+    value.unwrap_or_else(|_| HeaderValue::from_static("unknown"))
 }
 
 impl hyper::service::Service<Request<Incoming>> for Service {
@@ -73,9 +80,10 @@ impl hyper::service::Service<Request<Incoming>> for Service {
         compact(&mut head);
         let served = self.clock.begin_request();
         let server = &*self.server;
+        let client = client_address(&head.headers, self.peer, &server.trusted_proxies);
         let mut exchange = Box::new(Exchange::new(
             &head,
-            client_address(&head.headers, self.peer, &server.trusted_proxies),
+            client,
             self.protocol,
             self.clock.clone(),
             server.access.clone(),
@@ -84,6 +92,7 @@ impl hyper::service::Service<Request<Incoming>> for Service {
         let step = match normalise_head(&mut head, self.protocol, &server.limits) {
             Ok(host) => {
                 cleanse(&mut head.headers, self.peer, &self.peer_value, &server.trusted_proxies);
+                head.headers.insert(CLIENT_ADDRESS, self.value_of(client));
                 exchange.host = host;
                 route(server, head, body, exchange)
             }

@@ -10,13 +10,15 @@ use super::super::slice;
 use super::conclude;
 use crate::body::BodyError;
 use crate::fault::{Fault, FaultKind};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use http_body_util::BodyExt;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use wasmtime::Store;
-use wasmtime::component::{Accessor, AccessorTask, Resource, TypedFunc, TypedFuncCallConcurrent};
+use wasmtime::component::{Accessor, Resource, TypedFunc, TypedFuncCallConcurrent};
 use wasmtime_wasi_http::p3::bindings::ServicePre;
 use wasmtime_wasi_http::p3::bindings::http::types::ErrorCode;
 use wasmtime_wasi_http::p3::{Request, Response};
@@ -50,15 +52,19 @@ async fn serve(
     seat.set_ready(true);
     store
         .run_concurrent(async |accessor| {
+            // Not tasks of wasmtime's: those can be aborted, which costs two more
+            // allocations and a lock for each request, and nobody aborts them.
+            let mut heads = FuturesUnordered::new();
             poll_fn(|cx| {
                 // wasmtime polls this at each turn of its event loop.
-                if !seat.take_mail() {
-                    return Poll::Pending;
+                let has_mail = seat.take_mail();
+                while has_mail && let Some(job) = seat.next_job() {
+                    heads.push(head(begin(job, accessor, func, seat)?, accessor));
                 }
-                while let Some(job) = seat.next_job() {
-                    begin(job, accessor, func, seat)?;
+                while let Poll::Ready(Some(delivered)) = heads.poll_next_unpin(cx) {
+                    delivered?;
                 }
-                poll_end(instance, accessor, cx)
+                if has_mail { poll_end(instance, accessor, cx) } else { Poll::Pending }
             })
             .await
         })
@@ -85,13 +91,20 @@ fn poll_end(
     }
 }
 
-/// Starts the guest's task for one request.
+/// A guest's task for one request.
+struct Task {
+    started: TypedFuncCallConcurrent<Data, Params, Return>,
+    func: HandleFunc,
+    call: Arc<Call>,
+    seat: Arc<Seat>,
+}
+
 fn begin(
     job: Job,
     accessor: &Accessor<Data>,
     func: HandleFunc,
     seat: &Arc<Seat>,
-) -> wasmtime::Result<()> {
+) -> wasmtime::Result<Task> {
     let Job { request, call } = job;
     let request = request.map(|body| body.map_err(wasi_error));
     let started = accessor.with(|mut store| {
@@ -101,48 +114,36 @@ fn begin(
         let request = data.table.push(request)?;
         func.start_call_concurrent(&mut store, (request,))
     });
-    let started = match started {
-        Ok(started) => started,
+    match started {
+        Ok(started) => {
+            seat.begin(Some(started.task()), &call);
+            Ok(Task { started, func, call, seat: seat.clone() })
+        }
         Err(error) => {
             seat.begin(None, &call);
             seat.set_culprit(Some(call));
-            return Err(error);
+            Err(error)
         }
-    };
-    seat.begin(Some(started.task()), &call);
-    let task = Task { started, func, call, seat: seat.clone() };
-    accessor.spawn(task)?;
-    Ok(())
+    }
 }
 
-/// Waits for the guest's head.
-struct Task {
-    started: TypedFuncCallConcurrent<Data, Params, Return>,
-    func: HandleFunc,
-    call: Arc<Call>,
-    seat: Arc<Seat>,
-}
-
-impl AccessorTask<Data> for Task {
-    async fn run(self, accessor: &Accessor<Data>) -> wasmtime::Result<()> {
-        let (result,) = self.func.finish_call_concurrent(accessor, self.started).await?;
-        let call = self.call;
-        match result {
-            Ok(response) => accessor.with(|mut store| {
-                let response = store.data_mut().table.delete(response)?;
-                let delivered = delivered(call.clone());
-                let response = response.into_http_with_getter(&mut store, delivered, Data::http)?;
-                self.seat.post(call, response);
-                Ok(())
-            }),
-            Err(code) => {
-                call.fail(Fault::new(
-                    FaultKind::ErrorCode,
-                    format!("the handler returned {code:?}"),
-                ));
-                call.finish();
-                Ok(())
-            }
+/// Waits for the guest's head, and posts it.
+async fn head(task: Task, accessor: &Accessor<Data>) -> wasmtime::Result<()> {
+    let Task { started, func, call, seat } = task;
+    let (result,) = func.finish_call_concurrent(accessor, started).await?;
+    match result {
+        Ok(response) => accessor.with(|mut store| {
+            let response = store.data_mut().table.delete(response)?;
+            let delivered = delivered(call.clone());
+            let response = response.into_http_with_getter(&mut store, delivered, Data::http)?;
+            seat.post(call, response);
+            Ok(())
+        }),
+        Err(code) => {
+            let text = format!("the handler returned {code:?}");
+            call.fail(Fault::new(FaultKind::ErrorCode, text));
+            call.finish();
+            Ok(())
         }
     }
 }
