@@ -18,9 +18,20 @@ pub(super) enum Dependency {
     Place(PathBuf),
 }
 
-/// What `stat` tells of a dependency; `None` of one that is not there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Mark(Option<Facts>);
+/// What `stat` tells of a dependency.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mark {
+    /// `None` of one that is not there.
+    facts: Option<Facts>,
+    /// Whether the next change is sure to give another mark.
+    pub(super) is_telling: bool,
+}
+
+impl PartialEq for Mark {
+    fn eq(&self, other: &Self) -> bool {
+        self.facts == other.facts
+    }
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Facts {
@@ -44,14 +55,17 @@ const FRESH: Duration = Duration::from_millis(100);
 
 impl Dependency {
     pub(super) fn mark(&self) -> Mark {
-        let Ok(found) = fs::metadata(self.path()) else { return Mark(None) };
+        let Ok(found) = fs::metadata(self.path()) else {
+            return Mark { facts: None, is_telling: true };
+        };
         let content = Content {
             size: found.size(),
             modified: (found.mtime(), found.mtime_nsec()),
             changed: (found.ctime(), found.ctime_nsec()),
         };
         let content = (!matches!(self, Dependency::Place(_))).then_some(content);
-        Mark(Some(Facts { device: found.dev(), inode: found.ino(), content }))
+        let facts = Facts { device: found.dev(), inode: found.ino(), content };
+        Mark { facts: Some(facts), is_telling: content.is_none_or(Content::is_old) }
     }
 
     /// The folders in which something happens when this changes.
@@ -70,13 +84,10 @@ impl Dependency {
     }
 }
 
-impl Mark {
-    /// Whether the next change is sure to give another mark.
-    pub(super) fn is_telling(self) -> bool {
-        let Some(content) = self.0.and_then(|facts| facts.content) else { return true };
-        let (Ok(seconds), Ok(nanos)) =
-            (u64::try_from(content.changed.0), u32::try_from(content.changed.1))
-        else {
+impl Content {
+    fn is_old(self) -> bool {
+        let (seconds, nanos) = self.changed;
+        let (Ok(seconds), Ok(nanos)) = (u64::try_from(seconds), u32::try_from(nanos)) else {
             return false;
         };
         let changed = SystemTime::UNIX_EPOCH + Duration::new(seconds, nanos);
@@ -109,10 +120,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("file");
         let file = Dependency::File(path.clone());
-        assert!(file.mark().is_telling(), "nothing is there");
+        assert!(file.mark().is_telling, "nothing is there");
         fs::write(&path, "one").unwrap();
-        assert!(!file.mark().is_telling());
+        assert!(!file.mark().is_telling);
         std::thread::sleep(FRESH * 2);
-        assert!(file.mark().is_telling());
+        assert!(file.mark().is_telling);
     }
 }

@@ -42,8 +42,10 @@ struct Refusal {
     reason: String,
     /// The content that is known to be bad, whatever lies around it.
     content: Option<ContentHash>,
-    /// When to try again without a sign, and how long that took.
-    retry: Option<(Instant, Duration)>,
+    /// When to try again without a sign.
+    retry: Option<Instant>,
+    /// From the last try to the next.
+    pause: Duration,
 }
 
 /// A look at something: where, and what needs no second judgement.
@@ -120,17 +122,18 @@ impl Watched {
         }
         let settled =
             self.signs.map(|(first, last)| (last + settle).min(first + settle * MAX_SETTLES));
-        let retry = self.refusal.as_ref().and_then(|refusal| refusal.retry).map(|(at, _)| at);
+        let retry = self.refusal.as_ref().and_then(|refusal| refusal.retry);
         settled.into_iter().chain(retry).min()
     }
 
     pub(super) fn start(&mut self) -> Look {
         self.is_busy = true;
         self.signs = None;
-        let retry = self.refusal.as_mut().and_then(|refusal| refusal.retry.as_mut());
-        let is_retry = retry.is_some_and(|(at, _)| *at <= Instant::now());
+        let retry = self.refusal.as_mut().map(|refusal| &mut refusal.retry);
+        let is_retry =
+            retry.is_some_and(|retry| retry.take_if(|at| *at <= Instant::now()).is_some());
         let is_forced = std::mem::take(&mut self.is_forced) || is_retry;
-        let is_telling = |marks: &Vec<Mark>| marks.iter().all(|mark| mark.is_telling());
+        let is_telling = |marks: &Vec<Mark>| marks.iter().all(|mark| mark.is_telling);
         Look {
             depends: self.depends.clone(),
             known: self.seen.clone().filter(|marks| !is_forced && is_telling(marks)),
@@ -177,10 +180,10 @@ impl Watched {
             _ => failure.reason,
         };
         let before = self.refusal.take().filter(|before| before.reason == reason);
-        let waited = before.as_ref().and_then(|before| before.retry).map(|(_, waited)| waited);
-        let wait = waited.map_or(poll, |waited| (waited * 2).min(LONGEST_RETRY.max(poll)));
-        let retry = (failure.blame == Blame::Surroundings).then(|| (Instant::now() + wait, wait));
-        self.refusal = Some(Refusal { reason, content: failure.content, retry });
+        let longest = LONGEST_RETRY.max(poll);
+        let pause = before.as_ref().map_or(poll, |before| (before.pause * 2).min(longest));
+        let retry = (failure.blame == Blame::Surroundings).then(|| Instant::now() + pause);
+        self.refusal = Some(Refusal { reason, content: failure.content, retry, pause });
         if before.is_some() { News::None } else { News::New }
     }
 
@@ -203,5 +206,113 @@ impl Look {
     pub(super) fn marks(&self) -> Option<Vec<Mark>> {
         let marks: Vec<Mark> = self.depends.iter().map(Dependency::mark).collect();
         (self.known.as_ref() != Some(&marks)).then_some(marks)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::time::advance;
+
+    const SETTLE: Duration = Duration::from_millis(50);
+    const POLL: Duration = Duration::from_secs(5);
+
+    /// One that has been looked at and found to be what serves.
+    fn at_rest() -> Watched {
+        let mut watched = Watched::new(Vec::new());
+        watched.start();
+        watched.succeed(Vec::new());
+        assert_eq!(watched.due(SETTLE), None);
+        watched
+    }
+
+    fn failure(reason: &str, blame: Blame) -> Failure {
+        Failure { reason: reason.to_owned(), blame, content: None }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_storm_of_signs_does_not_put_the_look_off_for_ever() {
+        let mut watched = at_rest();
+        let began = Instant::now();
+        for _ in 0..100 {
+            watched.touch();
+            advance(SETTLE / 2).await;
+        }
+        assert_eq!(watched.due(SETTLE), Some(began + SETTLE * MAX_SETTLES));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_may_pass_is_tried_again_ever_less_often_and_said_once() {
+        let mut watched = at_rest();
+        watched.touch();
+        let (mut pauses, mut news) = (Vec::new(), Vec::new());
+        for _ in 0..6 {
+            watched.start();
+            assert_eq!(watched.due(SETTLE), None, "not while it is looked at");
+            let away = failure("it is away", Blame::Surroundings);
+            news.push(watched.fail(Vec::new(), away, POLL));
+            let pause = watched.due(SETTLE).unwrap() - Instant::now();
+            advance(pause).await;
+            pauses.push(pause.as_secs());
+        }
+        assert_eq!(pauses, [5, 10, 20, 40, 60, 60]);
+        assert_eq!(news.iter().filter(|news| **news == News::New).count(), 1);
+        // A retry reads although nothing has changed, and only once for each pause.
+        assert!(watched.start().known.is_none());
+        watched.stop();
+        assert_eq!(watched.due(SETTLE), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_bad_is_left_alone() {
+        let mut watched = at_rest();
+        watched.touch();
+        watched.start();
+        let bad = failure("it is bad", Blame::Content);
+        assert_eq!(watched.fail(Vec::new(), bad, POLL), News::New);
+        assert_eq!(watched.due(SETTLE), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_looks_unfinished_is_given_some_patience() {
+        let mut watched = at_rest();
+        watched.touch();
+        let began = Instant::now();
+        loop {
+            advance(SETTLE).await;
+            watched.start();
+            let cut = failure("cut at some place", Blame::Unfinished);
+            if watched.fail(Vec::new(), cut, POLL) == News::New {
+                break;
+            }
+        }
+        assert!(began.elapsed() >= PATIENCE && began.elapsed() < PATIENCE * 2);
+        // Cut at another place, it is the same piece of news.
+        watched.touch();
+        watched.start();
+        let cut = failure("cut at another place", Blame::Unfinished);
+        assert_eq!(watched.fail(Vec::new(), cut, POLL), News::None);
+    }
+
+    #[test]
+    fn a_mark_that_was_fresh_is_not_trusted_later() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        std::fs::write(&path, "").unwrap();
+        let look = |watched: &mut Watched| {
+            let marks = watched.start().marks();
+            let is_read = marks.is_some();
+            if let Some(marks) = marks {
+                watched.succeed(marks);
+            } else {
+                watched.stop();
+            }
+            is_read
+        };
+        let mut watched = Watched::new(vec![Dependency::File(path)]);
+        assert!(look(&mut watched), "the first look");
+        std::thread::sleep(Duration::from_millis(250));
+        assert!(look(&mut watched), "the file was new when it was marked");
+        assert!(!look(&mut watched));
     }
 }
