@@ -138,12 +138,12 @@ fn g5_a_guest_that_waits_for_ever_is_given_up_and_never_used_again() {
 #[test]
 fn g5_neighbours_in_the_instance_outlive_a_deadline() {
     let server =
-        site_with_canary(&guest("faults03"), "[handlers.app.limits]\nhead_deadline = \"600ms\"")
+        site_with_canary(&guest("faults03"), "[handlers.app.limits]\nhead_deadline = \"3s\"")
             .start();
     let address = server.address;
     let waits: Vec<_> = (0..8)
         .map(|i| {
-            let path = if i % 2 == 0 { "/forever" } else { "/sleep-ms?400" };
+            let path = if i % 2 == 0 { "/forever" } else { "/sleep-ms?200" };
             std::thread::spawn(move || client::get(address, path).status)
         })
         .collect();
