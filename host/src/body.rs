@@ -3,6 +3,10 @@
 //! A body is empty, one piece of bytes, or a stream of frames. The first two
 //! cost no allocation, which is what most requests and small answers are.
 
+mod waited;
+
+pub use waited::Waited;
+
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body as HttpBody, Frame, SizeHint};

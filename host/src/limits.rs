@@ -118,6 +118,8 @@ limits! {
         h2_stream_window: Size = Size::kib(64);
         /// flow-control window of a whole HTTP/2 connection
         h2_connection_window: Size = Size::mib(1);
+        /// what is held of one HTTP/2 stream's response until the client takes it
+        h2_send_buffer: Size = Size::kib(64);
         /// decoded size of an HTTP/2 request's head
         h2_head_size: Size = Size::kib(16);
         /// HTTP/2 streams that a client may reset before we have served them; then the connection ends

@@ -22,6 +22,7 @@ mod http;
 mod languages;
 mod limits;
 mod logs;
+mod patience;
 mod pool;
 mod reload;
 mod shutdown;

@@ -5,8 +5,10 @@
 //! two note what happens, the loop asks when to give up.
 
 use crate::limits::ServerLimits;
+use http::Version;
 use std::sync::Mutex;
 use std::sync::PoisonError;
+use std::time::Duration;
 use tokio::time::Instant;
 
 #[derive(Debug)]
@@ -23,6 +25,13 @@ struct State {
     waiting: Waiting,
     /// The peer takes nothing of what we write, since then.
     stalled: Option<Instant>,
+    /// When there was last more to write than the peer took.
+    blocked: Option<Instant>,
+    /// A response that ends with the connection (HTTP/1.0) is open, or broke off.
+    ends_by_closing: bool,
+    broke_off: bool,
+    /// No new requests are taken, since then.
+    leaving: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +52,13 @@ pub(super) enum GiveUp {
     HeadTime,
     KeepAlive,
     WriteGap,
+    /// It was told to leave, and has nothing open.
+    Left,
 }
+
+/// What a client may take to see that no new requests are taken: what it has sent
+/// meanwhile is answered.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 impl GiveUp {
     /// The value of the `reason` label in `squall_connections_closed_total`.
@@ -52,6 +67,7 @@ impl GiveUp {
             GiveUp::HeadTime => "head_time",
             GiveUp::KeepAlive => "keep_alive",
             GiveUp::WriteGap => "write_gap",
+            GiveUp::Left => "left",
         }
     }
 }
@@ -69,6 +85,10 @@ impl ConnectionClock {
                 Protocol::Http2 => Waiting::Idle(now),
             },
             stalled: None,
+            blocked: None,
+            ends_by_closing: false,
+            broke_off: false,
+            leaving: None,
         }))
     }
 
@@ -92,14 +112,23 @@ impl ConnectionClock {
     /// The peer takes no bytes.
     pub(super) fn write_blocked(&self) {
         let mut state = self.lock();
+        let now = Instant::now();
+        state.blocked = Some(now);
         if state.stalled.is_none() {
-            state.stalled = Some(Instant::now());
+            state.stalled = Some(now);
         }
     }
 
+    /// Whether the peer was slower than we are at any time within the last `gap`.
+    pub(super) fn was_blocked_within(&self, gap: Duration) -> bool {
+        let state = self.lock();
+        state.stalled.is_some() || state.blocked.is_some_and(|at| at.elapsed() < gap)
+    }
+
     /// A request's head is complete. Returns how many there were before it.
-    pub(super) fn begin_request(&self) -> u64 {
+    pub(super) fn begin_request(&self, version: Version) -> u64 {
         let mut state = self.lock();
+        state.ends_by_closing = version == Version::HTTP_10;
         state.open += 1;
         state.served += 1;
         state.served - 1
@@ -111,19 +140,39 @@ impl ConnectionClock {
     }
 
     /// A response is complete, or given up.
-    pub(super) fn end_request(&self) {
+    pub(super) fn end_request(&self, complete: bool) {
         let mut state = self.lock();
         state.open -= 1;
+        state.broke_off |= state.ends_by_closing && !complete;
         state.waiting = Waiting::Idle(Instant::now());
+    }
+
+    /// Whether an idle client can be told that it is left, so that it knows that what
+    /// it sends meanwhile is not served (RFC 9113 section 6.8).
+    pub(super) fn tells_farewell(&self) -> bool {
+        self.lock().protocol == Protocol::Http2
+    }
+
+    /// Whether an ordinary end of the connection would pass for the end of a response
+    /// that is not whole.
+    pub(super) fn end_would_deceive(&self) -> bool {
+        let state = self.lock();
+        state.broke_off || (state.ends_by_closing && state.open > 0)
+    }
+
+    /// The client has been told that no new requests are taken.
+    pub(super) fn leave(&self) {
+        self.lock().leaving.get_or_insert_with(Instant::now);
     }
 
     /// When to give up if nothing happens until then, and why.
     pub(super) fn deadline(&self, limits: &ServerLimits) -> Option<(Instant, GiveUp)> {
         let state = self.lock();
         let stalled = state.stalled.map(|since| (since + limits.write_gap, GiveUp::WriteGap));
-        let waiting = (state.open == 0).then(|| match state.waiting {
-            Waiting::Idle(since) => (since + limits.keep_alive, GiveUp::KeepAlive),
-            Waiting::Head(since) => (since + limits.head_time, GiveUp::HeadTime),
+        let waiting = (state.open == 0).then(|| match (state.waiting, state.leaving) {
+            (Waiting::Idle(since), Some(leaving)) => (since.max(leaving) + FAREWELL, GiveUp::Left),
+            (Waiting::Idle(since), None) => (since + limits.keep_alive, GiveUp::KeepAlive),
+            (Waiting::Head(since), _) => (since + limits.head_time, GiveUp::HeadTime),
         });
         stalled.into_iter().chain(waiting).min_by_key(|(at, _)| *at)
     }

@@ -52,7 +52,8 @@ pub(super) async fn serve(
         Protocol::Http2 => {
             // Several times as large: in a place of its own, so that the tasks of
             // HTTP/1 need not have room for it.
-            let connection = http2_builder(&server.limits).serve_connection(socket, service);
+            let builder = http2_builder(&server.limits, &clock);
+            let connection = builder.serve_connection(socket, service);
             drive(Box::pin(connection).as_mut(), &clock, &server.limits, &mut stage).await
         }
     };
@@ -115,14 +116,16 @@ fn http1_builder(limits: &ServerLimits) -> http1::Builder {
     builder
 }
 
-fn http2_builder(limits: &ServerLimits) -> http2::Builder<Streams> {
+fn http2_builder(limits: &ServerLimits, clock: &Arc<ConnectionClock>) -> http2::Builder<Streams> {
     let u32_of = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
-    let mut builder = http2::Builder::new(Streams { gap: limits.write_gap });
+    let streams = Streams { gap: limits.write_gap, clock: clock.clone() };
+    let mut builder = http2::Builder::new(streams);
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(u32_of(limits.h2_streams))
         .initial_stream_window_size(u32_of(limits.h2_stream_window.get()))
         .initial_connection_window_size(u32_of(limits.h2_connection_window.get()))
+        .max_send_buf_size(limits.h2_send_buffer.to_usize())
         .max_header_list_size(u32_of(limits.h2_head_size.get()))
         .max_pending_accept_reset_streams(usize::try_from(limits.h2_resets).unwrap_or(usize::MAX))
         .keep_alive_interval(limits.h2_ping)
@@ -164,6 +167,7 @@ async fn drive(
     let news = stage.clone();
     let mut watching = false;
     let mut spent = false;
+    let mut idle = false;
     let mut drain = pin!(reached(stage, Stage::Draining));
     let mut cut: Option<Pin<Box<dyn Future<Output = ()> + Send + '_>>> = None;
     let mut later = Some(&mut later);
@@ -171,6 +175,7 @@ async fn drive(
         let look = !std::mem::replace(&mut watching, true) || news.has_changed().unwrap_or(true);
         if look && cut.is_none() && drain.as_mut().poll(cx).is_ready() {
             connection.as_mut().shut_down_gracefully();
+            clock.leave();
             cut = later.take().map(|later| Box::pin(reached(later, Stage::Cut)) as _);
         }
         if cut.as_mut().is_some_and(|cut| cut.as_mut().poll(cx).is_ready()) {
@@ -186,9 +191,16 @@ async fn drive(
             spent = true;
             connection.as_mut().shut_down_gracefully();
         }
-        match poll_deadline(clock, limits, timer.as_mut(), cx) {
-            Some(reason) => Poll::Ready(Some(reason.label())),
-            None => Poll::Pending,
+        match std::task::ready!(poll_deadline(clock, limits, timer.as_mut(), cx)) {
+            GiveUp::Left => Poll::Ready(idle.then_some(GiveUp::KeepAlive.label())),
+            GiveUp::KeepAlive if clock.tells_farewell() => {
+                idle = true;
+                connection.as_mut().shut_down_gracefully();
+                clock.leave();
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            reason => Poll::Ready(Some(reason.label())),
         }
     })
     .await
@@ -209,25 +221,23 @@ async fn reached(stage: &mut watch::Receiver<Stage>, wanted: Stage) {
     let _ = stage.wait_for(|stage| *stage >= wanted).await;
 }
 
-/// Whether a limit has passed. Otherwise the timer is set to look again in time.
+/// Ready when a limit has passed. Otherwise the timer is set to look again in time.
 fn poll_deadline(
     clock: &ConnectionClock,
     limits: &ServerLimits,
     mut timer: Pin<&mut Sleep>,
     cx: &mut Context<'_>,
-) -> Option<GiveUp> {
+) -> Poll<GiveUp> {
     loop {
-        let (deadline, reason) = clock.deadline(limits)?;
+        let Some((deadline, reason)) = clock.deadline(limits) else { return Poll::Pending };
         // The timer is only moved when it would come too late; one that comes too
         // early costs a look.
         if deadline < timer.deadline() || timer.is_elapsed() {
             if deadline <= Instant::now() {
-                return Some(reason);
+                return Poll::Ready(reason);
             }
             timer.as_mut().reset(deadline);
         }
-        if timer.as_mut().poll(cx).is_pending() {
-            return None;
-        }
+        std::task::ready!(timer.as_mut().poll(cx));
     }
 }

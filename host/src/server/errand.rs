@@ -45,7 +45,10 @@ pub(super) fn run(errand: Errand, generation: Option<&Arc<Generation>>) -> Step 
     };
     tell(&mut head, &exchange, base, &captures);
     let bounds = Bounds::of(&generation.limits);
-    let answer = generation.answer(exchange.id, Request::from_parts(head, body));
+    let answer = {
+        let waited = watch.as_ref().map(|watch| watch.waited.clone());
+        generation.answer(exchange.id, Request::from_parts(head, body), waited)
+    };
     Step::Later(Box::pin(async move {
         let answer = unless_broken(watch.as_deref(), answer).await;
         let answer =

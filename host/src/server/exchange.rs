@@ -122,7 +122,7 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        self.clock.end_request();
+        self.clock.end_request(self.complete);
         if !self.complete && self.fault.is_none() {
             self.fail(&Fault::plain(FaultKind::Cancelled));
         }

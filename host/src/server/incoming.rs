@@ -1,6 +1,6 @@
 //! A request's body on its way to whoever reads it: bounded in size and time.
 
-use crate::body::{Body, BodyError, declared_length};
+use crate::body::{Body, BodyError, Waited, declared_length};
 use crate::fault::{Fault, FaultKind};
 use crate::limits::HandlerLimits;
 use bytes::Bytes;
@@ -23,6 +23,7 @@ pub(super) struct BodyWatch {
     received: AtomicU64,
     fault: OnceLock<FaultKind>,
     waker: AtomicWaker,
+    pub(super) waited: Arc<Waited>,
 }
 
 impl BodyWatch {
@@ -30,13 +31,15 @@ impl BodyWatch {
         self.received.load(Ordering::Relaxed)
     }
 
+    /// How the client has broken a limit with its body, if it has.
+    pub(super) fn fault(&self) -> Option<Fault> {
+        self.fault.get().map(|kind| Fault::plain(*kind))
+    }
+
     /// Ready if the client breaks a limit with its body.
     pub(super) fn poll_broken(&self, cx: &mut Context<'_>) -> Poll<Fault> {
         self.waker.register(cx.waker());
-        match self.fault.get() {
-            Some(kind) => Poll::Ready(Fault::plain(*kind)),
-            None => Poll::Pending,
-        }
+        self.fault().map_or(Poll::Pending, Poll::Ready)
     }
 
     fn set(&self, kind: FaultKind) {
@@ -100,10 +103,14 @@ impl HttpBody for Bounded {
         match Pin::new(&mut this.incoming).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
                 this.timer = None;
+                this.watch.waited.end();
                 Poll::Ready(Some(this.admit(frame)))
             }
             Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(this.broken(&error)))),
-            Poll::Ready(None) => Poll::Ready(None),
+            Poll::Ready(None) => {
+                this.watch.waited.end();
+                Poll::Ready(None)
+            }
             Poll::Pending => this.poll_time(cx).map(|error| Some(Err(error))),
         }
     }
@@ -146,6 +153,7 @@ impl Bounded {
     /// Nothing is here: how long may that last?
     fn poll_time(&mut self, cx: &mut Context<'_>) -> Poll<BodyError> {
         let now = Instant::now();
+        self.watch.waited.begin();
         let end = *self.began.get_or_insert(now) + self.total;
         let (gap, total) = (self.gap, self.total);
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(end.min(now + gap))));

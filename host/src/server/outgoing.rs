@@ -136,7 +136,9 @@ impl HttpBody for Outgoing {
             Some(Ok(frame)) => Some(this.count(frame)),
             Some(Err(error)) => {
                 this.ended = true;
-                this.exchange.fail(&fault_of(&error));
+                // What the guest made of a body that broke is the client's doing.
+                let client = this.watch.as_ref().and_then(|watch| watch.fault());
+                this.exchange.fail(&client.unwrap_or_else(|| fault_of(&error)));
                 Some(Err(error))
             }
             None => {
@@ -169,7 +171,8 @@ impl Outgoing {
             }
             self.exchange.response_bytes += len;
         }
-        if self.body.is_end_stream() {
+        // After trailers nobody asks for more.
+        if frame.is_trailers() || self.body.is_end_stream() {
             self.end();
         }
         Ok(frame)

@@ -78,7 +78,7 @@ impl hyper::service::Service<Request<Incoming>> for Service {
         let (mut head, body) = request.into_parts();
         // Before hyper reads on, which is as soon as this returns.
         compact(&mut head);
-        let served = self.clock.begin_request();
+        let served = self.clock.begin_request(head.version);
         let server = &*self.server;
         let client = client_address(&head.headers, self.peer, &server.trusted_proxies);
         let mut exchange = Box::new(Exchange::new(

@@ -29,6 +29,15 @@ impl Socket {
     }
 }
 
+impl Drop for Socket {
+    fn drop(&mut self) {
+        if self.clock.end_would_deceive() {
+            // A reset instead of an end. If it fails the socket is broken already.
+            let _ = self.stream.inner().set_zero_linger();
+        }
+    }
+}
+
 impl Read for Socket {
     fn poll_read(
         mut self: Pin<&mut Self>,

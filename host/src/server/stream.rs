@@ -4,6 +4,7 @@
 //! hyper asks a body for more only when the client has room for more. Whoever is asked
 //! notes it here, so what is left waits for the client.
 
+use super::clock::ConnectionClock;
 use crate::body::{Body, BodyError};
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -11,16 +12,22 @@ use hyper::rt::Executor;
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::time::sleep;
+use tokio::time::{Instant, Sleep, sleep};
 
-/// Runs the streams of HTTP/2 connections.
-#[derive(Clone, Copy, Debug)]
+/// Runs the streams of one HTTP/2 connection.
+#[derive(Clone, Debug)]
 pub(super) struct Streams {
     /// The limit `write_gap`.
     pub(super) gap: Duration,
+    pub(super) clock: Arc<ConnectionClock>,
 }
+
+/// On a connection that is slow as a whole, a stream waits for the others: so many
+/// times the gap. The whole of them is the connection's clock's to judge.
+const PATIENCE: u32 = 6;
 
 /// What happened while a stream was polled.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -53,15 +60,21 @@ where
     S: Future<Output = ()> + Send + 'static,
 {
     fn execute(&self, stream: S) {
-        tokio::spawn(SEEN.scope(Cell::new(Seen::Nothing), until_stalled(stream, self.gap)));
+        let run = until_stalled(stream, self.gap, self.clock.clone());
+        tokio::spawn(SEEN.scope(Cell::new(Seen::Nothing), run));
     }
 }
 
 /// Runs a stream to its end, or until its client has taken nothing for `gap`: what is
 /// dropped before its end is reset.
-async fn until_stalled(stream: impl Future<Output = ()>, gap: Duration) {
+async fn until_stalled(
+    stream: impl Future<Output = ()>,
+    gap: Duration,
+    clock: Arc<ConnectionClock>,
+) {
     let mut stream = pin!(stream);
-    let mut timer = None;
+    let mut timer: Option<Pin<Box<Sleep>>> = None;
+    let mut gaps = 0;
     poll_fn(|cx| {
         SEEN.with(|seen| seen.set(Seen::Nothing));
         if stream.as_mut().poll(cx).is_ready() {
@@ -75,7 +88,18 @@ async fn until_stalled(stream: impl Future<Output = ()>, gap: Duration) {
             Seen::Taken => timer = None,
             Seen::Nothing => {}
         }
-        timer.get_or_insert_with(|| Box::pin(sleep(gap))).as_mut().poll(cx)
+        if timer.is_none() {
+            gaps = 0;
+        }
+        loop {
+            let timer = timer.get_or_insert_with(|| Box::pin(sleep(gap)));
+            ready!(timer.as_mut().poll(cx));
+            gaps += 1;
+            if gaps >= PATIENCE || !clock.was_blocked_within(gap) {
+                return Poll::Ready(());
+            }
+            timer.as_mut().reset(Instant::now() + gap);
+        }
     })
     .await;
 }

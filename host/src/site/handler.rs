@@ -2,7 +2,7 @@
 
 use super::read::Values;
 use super::status::ReloadLog;
-use crate::body::Body;
+use crate::body::{Body, Waited};
 use crate::config::{HandlerConfig, Isolation};
 use crate::fault::{Fault, FaultKind};
 use crate::id::{GenerationNumber, HandlerName, RequestId};
@@ -105,8 +105,9 @@ impl Generation {
         &self,
         id: RequestId,
         request: Request<Body>,
+        waited: Option<Arc<Waited>>,
     ) -> impl Future<Output = Result<Response<Body>, Fault>> + Send + use<> {
-        self.pool.call(id, request)
+        self.pool.call(id, request, waited)
     }
 }
 

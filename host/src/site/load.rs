@@ -227,7 +227,7 @@ async fn check_health(generation: &Generation, path: &str) -> Result<(), String>
     let request = Request::get(format!("http://localhost{path}")).body(Body::empty());
     let request = request.map_err(|e| e.to_string())?;
     let response =
-        generation.answer(RequestId::next(), request).await.map_err(|f| f.to_string())?;
+        generation.answer(RequestId::next(), request, None).await.map_err(|f| f.to_string())?;
     if !response.status().is_success() {
         return Err(format!("the new generation answered {}", response.status()));
     }

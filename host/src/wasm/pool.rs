@@ -21,7 +21,7 @@ use super::seat::Seat;
 use super::slots::{Slot, Slots};
 use super::trap;
 use super::worlds;
-use crate::body::Body;
+use crate::body::{Body, Waited};
 use crate::config::Isolation;
 use crate::fault::{Fault, FaultKind};
 use crate::id::RequestId;
@@ -35,6 +35,9 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
+
+/// Between two looks whether a handler still waits for its client.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// One request on its way to an instance.
 #[derive(Debug)]
@@ -103,7 +106,7 @@ impl Pool {
     }
 
     /// Answers one request. Dropping the future, or later the response's body,
-    /// ends the guest's work for it.
+    /// ends the guest's work for it. `waited` is for how long the request's body was.
     ///
     /// Not an `async fn`: the request is on its way when this returns, and what is
     /// left to wait with is small.
@@ -111,6 +114,7 @@ impl Pool {
         self: &Arc<Self>,
         id: RequestId,
         request: Request<Body>,
+        waited: Option<Arc<Waited>>,
     ) -> impl Future<Output = Result<Response<Body>, Fault>> + Send + use<> {
         let limits = &self.blueprint.limits;
         let (began, head_deadline) = (Instant::now(), limits.head_deadline);
@@ -130,12 +134,19 @@ impl Pool {
                 }
                 Err(_) => {}
             }
-            match timeout_at(began + head_deadline, ticket.call.answer()).await {
-                Ok(answer) => ticket.answered(answer),
-                Err(_) => {
-                    let waited = format!("no head after {} ms", head_deadline.as_millis());
-                    Err(Fault::new(FaultKind::Deadline, waited))
+            let mut deadline = began + head_deadline;
+            loop {
+                if let Ok(answer) = timeout_at(deadline, ticket.call.answer()).await {
+                    return ticket.answered(answer);
                 }
+                // Time for which the handler waited for its client is not its own.
+                let later = waited.as_ref().map_or(Duration::ZERO, |waited| waited.total());
+                if began + head_deadline + later <= deadline {
+                    let text = format!("no head after {} ms", head_deadline.as_millis());
+                    return Err(Fault::new(FaultKind::Deadline, text));
+                }
+                // Not sooner: while it waits, this moves on as the time does.
+                deadline = (began + head_deadline + later).max(Instant::now() + LOOK_AGAIN);
             }
         }
     }
