@@ -10,7 +10,8 @@ mod seldom;
 pub use seldom::Seldom;
 
 use std::io::{self, IsTerminal, Write};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
+use std::time::Duration;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
@@ -38,13 +39,16 @@ impl LogFormat {
     }
 }
 
-/// Writes what is left when it is dropped.
+/// Writes what is left when it is dropped, for as long as [`LAST_WORDS`].
 #[derive(Debug)]
 pub struct LogGuard {
     gate: Arc<Gate>,
     pub dropped: ErrorCounter,
-    _worker: WorkerGuard,
+    worker: Option<WorkerGuard>,
 }
+
+/// For how long the end waits for a reader of the log that takes nothing.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 impl LogGuard {
     /// Lets lines out. Until then they wait, so that what a start has to say first
@@ -57,6 +61,15 @@ impl LogGuard {
 impl Drop for LogGuard {
     fn drop(&mut self) {
         self.gate.open();
+        // The worker's own guard may wait for ever, and for stdout.
+        let (done, all) = mpsc::channel();
+        let worker = self.worker.take();
+        std::thread::spawn(move || {
+            drop(worker);
+            // Nobody listens if it took too long.
+            let _ = done.send(());
+        });
+        let _ = all.recv_timeout(LAST_WORDS);
     }
 }
 
@@ -126,5 +139,5 @@ pub fn init(format: LogFormat) -> anyhow::Result<LogGuard> {
                 .try_init()?;
         }
     }
-    Ok(LogGuard { gate, dropped, _worker: worker })
+    Ok(LogGuard { gate, dropped, worker: Some(worker) })
 }

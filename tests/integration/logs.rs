@@ -264,3 +264,26 @@ fn a_reader_that_takes_nothing_does_not_hold_the_end_up() {
     assert_eq!(ended.unwrap().code(), Some(0));
     drop(unread);
 }
+
+#[test]
+fn readers_of_both_logs_that_take_nothing_do_not_hold_the_end_up() {
+    let site = Site::component(&guest("faults03"));
+    let mut child = site.command().args(["--log", "json", "--access-log", "json"]).spawn().unwrap();
+    let mut stderr = std::io::BufReader::new(child.stderr.take().unwrap());
+    let mut first = String::new();
+    stderr.read_line(&mut first).unwrap();
+    let address = first.trim().strip_prefix("squall listening on http://").unwrap();
+    let mut wire = client::Wire::open(address.parse().unwrap());
+    // More lines than may wait, and than pipes hold.
+    for path in std::iter::repeat_n("/log?1000", 25).chain(std::iter::repeat_n("/", 2_000)) {
+        wire.request(&format!("GET {path} HTTP/1.1\nHost: test\n\n"));
+        assert_eq!(wire.reply().status, 200);
+    }
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    let mut ended = None;
+    eventually(SOON, "the end", || {
+        ended = child.try_wait().unwrap();
+        ended.is_some()
+    });
+    assert_eq!(ended.unwrap().code(), Some(0));
+}
