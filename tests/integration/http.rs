@@ -249,6 +249,10 @@ fn http2_heads_are_checked_as_well() {
     assert_eq!(ask(&[]), Some(400), "no host at all");
     assert_eq!(ask(&[("host", "a")]), Some(200));
     assert_eq!(ask(&[(":authority", "a"), ("host", "a")]), Some(200));
+    assert_eq!(ask(&[(":authority", "a:80"), ("host", "a")]), Some(200));
+    for authority in ["a:99999", "a:b", "a:", ".", ":80", "*", "a@b"] {
+        assert_eq!(ask(&[(":authority", authority)]), Some(400), "`{authority}`");
+    }
 }
 
 #[test]

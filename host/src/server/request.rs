@@ -1,6 +1,7 @@
 //! From what a client sent to what a route and a guest see: checked, normalised,
 //! and freed of everything that only we may say.
 
+use super::authority::{authority, host_of};
 use super::clock::Protocol;
 use crate::fault::{Fault, FaultKind};
 use crate::headers::strip_hop_by_hop;
@@ -8,10 +9,10 @@ use crate::limits::ServerLimits;
 use crate::path::normalise;
 use crate::policy::Ranges;
 use bytes::{Bytes, BytesMut};
-use http::header::{HOST, HeaderName};
+use http::header::HeaderName;
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderMap, HeaderValue, Method, Uri, Version};
+use http::{HeaderMap, HeaderValue, Method, Uri};
 use std::borrow::Cow;
 use std::net::IpAddr;
 
@@ -57,6 +58,7 @@ pub(super) fn normalise_head(
         return Err(Fault::plain(FaultKind::HeadTooLarge));
     }
     let authority = authority(head, protocol)?;
+    let host = host_of(&authority);
     let path = head.uri.path();
     let normal =
         normalise(path).map_err(|_| Fault::new(FaultKind::BadTarget, format!("path `{path}`")))?;
@@ -72,7 +74,6 @@ pub(super) fn normalise_head(
                 .map_err(|_| Fault::new(FaultKind::BadTarget, format!("path `{whole}`")))?
         }
     };
-    let host = without_dot(split_port(authority.as_str()).0).to_ascii_lowercase();
     let mut uri = http::uri::Parts::default();
     uri.scheme = Some(head.uri.scheme().cloned().unwrap_or(Scheme::HTTP));
     uri.authority = Some(authority);
@@ -88,70 +89,6 @@ fn size(headers: &HeaderMap) -> u64 {
     let field =
         |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len() + SEPARATORS;
     headers.iter().map(field).sum::<usize>() as u64
-}
-
-/// Exactly one host (RFC 9112 section 3.2). HTTP/1.0 may do without; HTTP/2 has
-/// `:authority`, which a `host` must not contradict (RFC 9113 section 8.3.1).
-fn authority(head: &Parts, protocol: Protocol) -> Result<Authority, Fault> {
-    let bad = |why: &str| Fault::new(FaultKind::BadHost, why);
-    let mut hosts = head.headers.get_all(HOST).iter();
-    let header = hosts.next();
-    if hosts.next().is_some() {
-        return Err(bad("several `host` fields"));
-    }
-    let header =
-        header.map(parse_authority).transpose().map_err(|()| bad("`host` is not valid"))?;
-    let target = head.uri.authority().cloned();
-    match (header, target) {
-        (Some(header), Some(target)) if !same_host(&header, &target) => {
-            Err(bad("`host` and the target name different hosts"))
-        }
-        (_, Some(target)) if target.as_str().contains('@') => Err(bad("the target names a user")),
-        (Some(header), None) => Ok(header),
-        (_, Some(target)) => Ok(target),
-        (None, None) if protocol == Protocol::Http1 && head.version == Version::HTTP_10 => {
-            Ok(Authority::from_static("localhost"))
-        }
-        (None, None) => Err(bad("no `host`")),
-    }
-}
-
-fn parse_authority(value: &HeaderValue) -> Result<Authority, ()> {
-    let bytes = value.as_bytes();
-    if bytes.is_empty() || bytes.contains(&b'@') {
-        return Err(());
-    }
-    let authority = Authority::try_from(bytes).map_err(|_| ())?;
-    let (host, port) = split_port(authority.as_str());
-    let port_is_sound = port
-        .is_none_or(|port| port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok());
-    let brackets_are_sound = host.starts_with('[') == host.ends_with(']');
-    if without_dot(host).is_empty() || !port_is_sound || !brackets_are_sound {
-        return Err(());
-    }
-    Ok(authority)
-}
-
-/// The host, with the brackets of an IPv6 address, and what follows its colon.
-fn split_port(authority: &str) -> (&str, Option<&str>) {
-    let bytes = authority.as_bytes();
-    let position = |wanted: u8, from: usize| {
-        bytes[from..].iter().position(|&b| b == wanted).map(|at| from + at)
-    };
-    let from = if bytes.first() == Some(&b'[') { position(b']', 0).unwrap_or(0) } else { 0 };
-    match position(b':', from) {
-        None => (authority, None),
-        Some(colon) => (&authority[..colon], Some(&authority[colon + 1..])),
-    }
-}
-
-/// `a.example.` is the same name as `a.example` (RFC 1034 section 3.1).
-fn without_dot(host: &str) -> &str {
-    host.strip_suffix('.').unwrap_or(host)
-}
-
-fn same_host(a: &Authority, b: &Authority) -> bool {
-    a.as_str().eq_ignore_ascii_case(b.as_str())
 }
 
 /// Removes what a client must not say to a guest, and adds the peer to those on the
