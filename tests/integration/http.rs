@@ -256,6 +256,33 @@ fn http2_heads_are_checked_as_well() {
 }
 
 #[test]
+fn a_handler_is_told_the_scheme_that_is_spoken() {
+    let server = Site::component(&guest("faults03")).start();
+    let told = |text: &str| text.lines().next().unwrap_or_default().to_owned();
+    let of_target = |target: &str| {
+        let request = format!("GET {target} HTTP/1.1\nHost: test\nConnection: close\n\n");
+        client::send(server.address, &request)
+    };
+    for target in ["/request", "http://test/request", "HTTP://test/request", "https://test/request"]
+    {
+        assert_eq!(told(&of_target(target).text()), "scheme=Some(Scheme::Http)", "{target}");
+    }
+    assert_eq!(of_target("ftp://test/request").status, 400);
+    let mut h2 = H2::open(server.address);
+    let mut of_scheme = |scheme: &str| {
+        let head =
+            [(":method", "GET"), (":scheme", scheme), (":path", "/request"), (":authority", "a")];
+        let stream = h2.request_of(&head, true);
+        h2.reply(stream)
+    };
+    for scheme in ["http", "HTTP", "https"] {
+        let text = String::from_utf8(of_scheme(scheme).body).unwrap();
+        assert_eq!(told(&text), "scheme=Some(Scheme::Http)", "{scheme}");
+    }
+    assert_eq!(of_scheme("foo").status, Some(400));
+}
+
+#[test]
 fn head_has_the_fields_of_get_and_no_body() {
     for world in ["hello02", "hello03"] {
         let server = Site::component(&guest(world)).start();

@@ -57,6 +57,11 @@ pub(super) fn normalise_head(
     if size(&head.headers) > limits.head_size.get() {
         return Err(Fault::plain(FaultKind::HeadTooLarge));
     }
+    if let Some(scheme) = head.uri.scheme_str()
+        && !["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known))
+    {
+        return Err(Fault::new(FaultKind::BadTarget, format!("scheme `{scheme}`")));
+    }
     let authority = authority(head, protocol)?;
     let host = host_of(&authority);
     let path = head.uri.path();
@@ -75,7 +80,8 @@ pub(super) fn normalise_head(
         }
     };
     let mut uri = http::uri::Parts::default();
-    uri.scheme = Some(head.uri.scheme().cloned().unwrap_or(Scheme::HTTP));
+    // What is spoken here, whatever the client says of it.
+    uri.scheme = Some(Scheme::HTTP);
     uri.authority = Some(authority);
     uri.path_and_query = Some(path_and_query);
     head.uri = Uri::from_parts(uri).map_err(|e| Fault::new(FaultKind::BadTarget, e.to_string()))?;
