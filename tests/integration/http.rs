@@ -283,6 +283,24 @@ fn a_handler_is_told_the_scheme_that_is_spoken() {
 }
 
 #[test]
+fn the_parts_of_an_http2_cookie_are_one_field() {
+    for world in ["faults02", "faults03"] {
+        let server = Site::component(&guest(world)).start();
+        let mut h2 = H2::open(server.address);
+        let mut told = |fields: &[(&str, &str)]| {
+            let stream = h2.request("GET", "/request", fields, true);
+            let text = String::from_utf8(h2.reply(stream).body).unwrap();
+            let cookies = text.lines().filter_map(|line| line.strip_prefix("cookie: "));
+            cookies.map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(told(&[("x-a", "1")]), [""; 0]);
+        assert_eq!(told(&[("cookie", "a=1")]), ["a=1"]);
+        let parts = [("cookie", "a=1"), ("x-a", "1"), ("cookie", "b=2"), ("cookie", "c=3; d=4")];
+        assert_eq!(told(&parts), ["a=1; b=2; c=3; d=4"]);
+    }
+}
+
+#[test]
 fn head_has_the_fields_of_get_and_no_body() {
     for world in ["hello02", "hello03"] {
         let server = Site::component(&guest(world)).start();

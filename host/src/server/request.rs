@@ -9,7 +9,7 @@ use crate::limits::ServerLimits;
 use crate::path::normalise;
 use crate::policy::Ranges;
 use bytes::{Bytes, BytesMut};
-use http::header::HeaderName;
+use http::header::{COOKIE, HeaderName};
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderValue, Method, Uri};
@@ -54,6 +54,9 @@ pub(super) fn normalise_head(
     if target.len() as u64 > limits.target_size.get() {
         return Err(Fault::plain(FaultKind::TargetTooLong));
     }
+    if protocol == Protocol::Http2 {
+        join_cookies(&mut head.headers);
+    }
     if size(&head.headers) > limits.head_size.get() {
         return Err(Fault::plain(FaultKind::HeadTooLarge));
     }
@@ -86,6 +89,20 @@ pub(super) fn normalise_head(
     uri.path_and_query = Some(path_and_query);
     head.uri = Uri::from_parts(uri).map_err(|e| Fault::new(FaultKind::BadTarget, e.to_string()))?;
     Ok(host)
+}
+
+/// Over HTTP/2 a cookie may come in parts, for the sake of compression. They are one
+/// field to whoever reads it (RFC 9113 section 8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    let parts: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if parts.len() < 2 {
+        return;
+    }
+    // Valid values joined by valid bytes are a valid value.
+    if let Ok(mut whole) = HeaderValue::from_bytes(&parts.join(&b"; "[..])) {
+        whole.set_sensitive(headers.get_all(COOKIE).iter().any(HeaderValue::is_sensitive));
+        headers.insert(COOKIE, whole);
+    }
 }
 
 /// The bytes of all fields as HTTP/1 writes them. hyper's own bound is on its
