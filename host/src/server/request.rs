@@ -57,7 +57,10 @@ pub(super) fn normalise_head(
     if protocol == Protocol::Http2 {
         join_cookies(&mut head.headers);
     }
-    if size(&head.headers) > limits.head_size.get() {
+    // hyper keeps the number of fields over HTTP/1 only.
+    if head.headers.len() as u64 > limits.head_fields
+        || size(&head.headers) > limits.head_size.get()
+    {
         return Err(Fault::plain(FaultKind::HeadTooLarge));
     }
     if let Some(scheme) = head.uri.scheme_str()
