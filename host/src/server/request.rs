@@ -9,7 +9,7 @@ use crate::limits::ServerLimits;
 use crate::path::normalise;
 use crate::policy::Ranges;
 use bytes::{Bytes, BytesMut};
-use http::header::{COOKIE, HeaderName};
+use http::header::{CONTENT_LENGTH, COOKIE, HOST, HeaderName, TE};
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderValue, Method, Uri};
@@ -126,7 +126,22 @@ pub(super) fn cleanse(
     trusted: &Ranges,
 ) {
     strip_hop_by_hop(headers);
-    let believed = trusted.contains(peer);
+    remove_forged(headers, trusted.contains(peer));
+    headers.append(FORWARDED_FOR, peer_value.clone());
+}
+
+/// Removes what a client must not say from the trailers of its body: the same, and
+/// what frames or routes a message (RFC 9110 section 6.5.1). A trusted proxy says what
+/// it knows before the body.
+pub(super) fn cleanse_trailers(trailers: &mut HeaderMap) {
+    strip_hop_by_hop(trailers);
+    remove_forged(trailers, false);
+    for name in [CONTENT_LENGTH, HOST, TE] {
+        trailers.remove(name);
+    }
+}
+
+fn remove_forged(headers: &mut HeaderMap, believed: bool) {
     let forged = |name: &HeaderName| {
         let name = name.as_str();
         // Servers that speak CGI read `_` as `-`, so the other spelling is a
@@ -142,7 +157,6 @@ pub(super) fn cleanse(
             headers.remove(name);
         }
     }
-    headers.append(FORWARDED_FOR, peer_value.clone());
 }
 
 /// Copies the target and the values of a head into one small allocation of their
