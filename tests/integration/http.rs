@@ -5,6 +5,7 @@ use crate::support::h2::{self, H2};
 use crate::support::server::{Server, Site};
 use crate::support::{SOON, eventually};
 use squall_test_guests::guest;
+use std::net::Shutdown;
 use std::time::Duration;
 
 #[test]
@@ -233,6 +234,21 @@ fn an_http2_stream_that_is_reset_stops_its_guest() {
     h2.send(h2::RST_STREAM, 0, stream, &8_u32.to_be_bytes());
     eventually(SOON, "the guest to stop", || instances() == 0.0);
     assert_eq!(h2.get("/").status, Some(200));
+}
+
+#[test]
+fn a_client_that_shuts_down_its_sending_side_has_left() {
+    let server = Site::component(&guest("faults02")).start();
+    let instances = || server.metric("squall_instances{handler=\"app\"}");
+    let mut http1 = Wire::open(server.address);
+    http1.request("GET /forever HTTP/1.1\nHost: test\n\n");
+    let mut http2 = H2::open(server.address);
+    http2.request("GET", "/forever", &[], true);
+    eventually(SOON, "both guests to run", || instances() == 2.0);
+    http1.stream.shutdown(Shutdown::Write).unwrap();
+    eventually(SOON, "the first to stop", || instances() == 1.0);
+    http2.wire.stream.shutdown(Shutdown::Write).unwrap();
+    eventually(SOON, "the second to stop", || instances() == 0.0);
 }
 
 #[test]
