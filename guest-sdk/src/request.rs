@@ -89,7 +89,8 @@ impl Request {
         })
     }
 
-    /// The whole address, with the scheme and the host that the client used.
+    /// The whole address, with the host that the client used and the scheme that the
+    /// server speaks, which is `http` also behind a proxy that speaks `https`.
     ///
     /// ```
     /// use squall_sdk::Request;

@@ -3,6 +3,7 @@
 //!
 //! Everything here assumes that whoever is at the other end is a stranger.
 
+mod authority;
 mod client;
 mod clock;
 mod connection;

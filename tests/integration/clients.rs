@@ -353,7 +353,20 @@ fn c13_a_request_has_exactly_one_host() {
         "GET / HTTP/1.1\nHost: a:port\n\n",
         "GET / HTTP/1.1\nHost: a:99999\n\n",
         "GET / HTTP/1.1\nHost: a b\n\n",
+        "GET / HTTP/1.1\nHost: a:\n\n",
+        "GET / HTTP/1.1\nHost: :80\n\n",
+        "GET / HTTP/1.1\nHost: *\n\n",
         "GET http://other/ HTTP/1.1\nHost: test\n\n",
+        // The field is asked for whatever the target says.
+        "GET http://test/ HTTP/1.1\n\n",
+        "GET http://test:99999/ HTTP/1.0\n\n",
+        "GET http://test:/ HTTP/1.0\n\n",
+        "GET http://:80/ HTTP/1.0\n\n",
+        "GET http://./ HTTP/1.0\n\n",
+        "GET http://*/ HTTP/1.0\n\n",
+        "GET http://a@test/ HTTP/1.0\n\n",
+        "GET http://test:8080/ HTTP/1.1\nHost: test\n\n",
+        "GET http://test:80/ HTTP/1.1\nHost: test:8080\n\n",
     ];
     for request in bad {
         let mut wire = Wire::open(server.address);
@@ -367,6 +380,11 @@ fn c13_a_request_has_exactly_one_host() {
         "GET / HTTP/1.1\nHost: test:8080\nConnection: close\n\n",
         "GET / HTTP/1.1\nHost: [::1]:8080\nConnection: close\n\n",
         "GET http://test/ HTTP/1.1\nHost: test\nConnection: close\n\n",
+        "GET http://test/ HTTP/1.0\n\n",
+        "GET http://test:80/ HTTP/1.1\nHost: test\nConnection: close\n\n",
+        "GET http://TEST/ HTTP/1.1\nHost: test:80\nConnection: close\n\n",
+        "GET https://test:443/ HTTP/1.1\nHost: test\nConnection: close\n\n",
+        "GET http://[::1]:80/ HTTP/1.1\nHost: [::1]\nConnection: close\n\n",
     ];
     for request in good {
         assert_eq!(client::send(server.address, request).status, 200, "{request}");

@@ -5,6 +5,7 @@ use crate::support::h2::{self, H2};
 use crate::support::server::{Server, Site};
 use crate::support::{SOON, eventually};
 use squall_test_guests::guest;
+use std::net::Shutdown;
 use std::time::Duration;
 
 #[test]
@@ -236,6 +237,21 @@ fn an_http2_stream_that_is_reset_stops_its_guest() {
 }
 
 #[test]
+fn a_client_that_shuts_down_its_sending_side_has_left() {
+    let server = Site::component(&guest("faults02")).start();
+    let instances = || server.metric("squall_instances{handler=\"app\"}");
+    let mut http1 = Wire::open(server.address);
+    http1.request("GET /forever HTTP/1.1\nHost: test\n\n");
+    let mut http2 = H2::open(server.address);
+    http2.request("GET", "/forever", &[], true);
+    eventually(SOON, "both guests to run", || instances() == 2.0);
+    http1.stream.shutdown(Shutdown::Write).unwrap();
+    eventually(SOON, "the first to stop", || instances() == 1.0);
+    http2.wire.stream.shutdown(Shutdown::Write).unwrap();
+    eventually(SOON, "the second to stop", || instances() == 0.0);
+}
+
+#[test]
 fn http2_heads_are_checked_as_well() {
     let server = Site::component(&guest("faults03")).start();
     let mut h2 = H2::open(server.address);
@@ -249,6 +265,83 @@ fn http2_heads_are_checked_as_well() {
     assert_eq!(ask(&[]), Some(400), "no host at all");
     assert_eq!(ask(&[("host", "a")]), Some(200));
     assert_eq!(ask(&[(":authority", "a"), ("host", "a")]), Some(200));
+    assert_eq!(ask(&[(":authority", "a:80"), ("host", "a")]), Some(200));
+    for authority in ["a:99999", "a:b", "a:", ".", ":80", "*", "a@b"] {
+        assert_eq!(ask(&[(":authority", authority)]), Some(400), "`{authority}`");
+    }
+}
+
+#[test]
+fn a_handler_is_told_the_scheme_that_is_spoken() {
+    let server = Site::component(&guest("faults03")).start();
+    let told = |text: &str| text.lines().next().unwrap_or_default().to_owned();
+    let of_target = |target: &str| {
+        let request = format!("GET {target} HTTP/1.1\nHost: test\nConnection: close\n\n");
+        client::send(server.address, &request)
+    };
+    for target in ["/request", "http://test/request", "HTTP://test/request", "https://test/request"]
+    {
+        assert_eq!(told(&of_target(target).text()), "scheme=Some(Scheme::Http)", "{target}");
+    }
+    assert_eq!(of_target("ftp://test/request").status, 400);
+    let mut h2 = H2::open(server.address);
+    let mut of_scheme = |scheme: &str| {
+        let head =
+            [(":method", "GET"), (":scheme", scheme), (":path", "/request"), (":authority", "a")];
+        let stream = h2.request_of(&head, true);
+        h2.reply(stream)
+    };
+    for scheme in ["http", "HTTP", "https"] {
+        let text = String::from_utf8(of_scheme(scheme).body).unwrap();
+        assert_eq!(told(&text), "scheme=Some(Scheme::Http)", "{scheme}");
+    }
+    assert_eq!(of_scheme("foo").status, Some(400));
+}
+
+#[test]
+fn the_parts_of_an_http2_cookie_are_one_field() {
+    for world in ["faults02", "faults03"] {
+        let server = Site::component(&guest(world)).start();
+        let mut h2 = H2::open(server.address);
+        let mut told = |fields: &[(&str, &str)]| {
+            let stream = h2.request("GET", "/request", fields, true);
+            let text = String::from_utf8(h2.reply(stream).body).unwrap();
+            let cookies = text.lines().filter_map(|line| line.strip_prefix("cookie: "));
+            cookies.map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(told(&[("x-a", "1")]), [""; 0]);
+        assert_eq!(told(&[("cookie", "a=1")]), ["a=1"]);
+        let parts = [("cookie", "a=1"), ("x-a", "1"), ("cookie", "b=2"), ("cookie", "c=3; d=4")];
+        assert_eq!(told(&parts), ["a=1; b=2; c=3; d=4"]);
+    }
+}
+
+#[test]
+fn trailers_are_cleansed_as_headers_are() {
+    let site = Site::toml(
+        "[server]\ntrusted_proxies = [\"127.0.0.0/8\"]\n\
+         [[routes]]\nmount = \"/\"\nhandler = \"app\"\n[handlers.app]\ncomponent = \"app.wasm\"\n",
+    );
+    site.write("app.wasm", guest("faults03"));
+    let server = site.start();
+    let forged = "Squall-Client-Address: 6.6.6.6\nSquall_Request_Id: 1\nX-Forwarded-For: 6.6.6.6\n\
+                  Forwarded: for=6.6.6.6\nX_Real_IP: 6.6.6.6\nConnection: X-Hop\nX-Hop: 1\n\
+                  Keep-Alive: timeout=5\nTE: trailers\nTransfer-Encoding: chunked\n\
+                  Content-Length: 7\nHost: other\n";
+    let ask = |trailers: &str| {
+        let request = format!(
+            "POST /request-trailers HTTP/1.1\nHost: test\nConnection: close\n\
+             Transfer-Encoding: chunked\n\n1\nx\n0\n{trailers}\n"
+        );
+        client::send(server.address, &request).text()
+    };
+    assert_eq!(ask("X-Sum: 42\n"), "x-sum: 42");
+    assert_eq!(ask(&format!("{forged}X-Sum: 42\n")), "x-sum: 42");
+    let mut h2 = H2::open(server.address);
+    let stream = h2.request("POST", "/request-trailers", &[], false);
+    h2.send(h2::DATA, 0, stream, b"x");
+    h2.trailers(stream, &[("squall-request-id", "1"), ("host", "other"), ("x-sum", "42")]);
+    assert_eq!(String::from_utf8(h2.reply(stream).body).unwrap(), "x-sum: 42");
 }
 
 #[test]

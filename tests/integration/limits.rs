@@ -48,6 +48,14 @@ fn sizes_of_a_head() {
     // Two ways to be too large: hyper's bound on its buffer, and ours on what is in it.
     let large = counted("head_too_large") + closed(&server, "head_too_large");
     assert_eq!(large, 2.0);
+    let mut h2 = H2::open(server.address);
+    let mut ask = |name: &str, n: usize| {
+        let stream = h2.request("GET", "/", &vec![(name, "a=1"); n], true);
+        h2.reply(stream).status
+    };
+    assert_eq!((ask("x-a", 20), ask("x-a", 21)), (Some(200), Some(431)));
+    // The parts of a cookie are one field.
+    assert_eq!(ask("cookie", 50), Some(200));
 }
 
 #[test]

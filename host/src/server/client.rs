@@ -27,9 +27,13 @@ pub(super) fn client_address(headers: &HeaderMap, peer: IpAddr, trusted: &Ranges
     client
 }
 
-/// Some proxies write the port as well.
+/// Some proxies write the port as well, and some brackets without one.
 fn address(text: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(text).ok()?;
-    let address = text.parse().or_else(|_| text.parse().map(|socket: SocketAddr| socket.ip()));
-    address.ok().map(|address: IpAddr| address.to_canonical())
+    let bracketed = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
+    let address = match bracketed {
+        Some(address) => address.parse().map(IpAddr::V6),
+        None => text.parse().or_else(|_| text.parse().map(|socket: SocketAddr| socket.ip())),
+    };
+    address.ok().map(|address| address.to_canonical())
 }

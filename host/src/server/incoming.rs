@@ -1,5 +1,6 @@
 //! A request's body on its way to whoever reads it: bounded in size and time.
 
+use super::request::cleanse_trailers;
 use crate::body::{Body, BodyError, Waited, declared_length};
 use crate::fault::{Fault, FaultKind};
 use crate::limits::HandlerLimits;
@@ -125,7 +126,10 @@ impl HttpBody for Bounded {
 }
 
 impl Bounded {
-    fn admit(&mut self, frame: Frame<Bytes>) -> Result<Frame<Bytes>, BodyError> {
+    fn admit(&mut self, mut frame: Frame<Bytes>) -> Result<Frame<Bytes>, BodyError> {
+        if let Some(trailers) = frame.trailers_mut() {
+            cleanse_trailers(trailers);
+        }
         let Some(data) = frame.data_ref() else { return Ok(frame) };
         let len = data.len() as u64;
         self.watch.received.fetch_add(len, Ordering::Relaxed);

@@ -1,6 +1,7 @@
 //! From what a client sent to what a route and a guest see: checked, normalised,
 //! and freed of everything that only we may say.
 
+use super::authority::{authority, host_of};
 use super::clock::Protocol;
 use crate::fault::{Fault, FaultKind};
 use crate::headers::strip_hop_by_hop;
@@ -8,10 +9,10 @@ use crate::limits::ServerLimits;
 use crate::path::normalise;
 use crate::policy::Ranges;
 use bytes::{Bytes, BytesMut};
-use http::header::{HOST, HeaderName};
+use http::header::{CONTENT_LENGTH, COOKIE, HOST, HeaderName, TE};
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderMap, HeaderValue, Method, Uri, Version};
+use http::{HeaderMap, HeaderValue, Method, Uri};
 use std::borrow::Cow;
 use std::net::IpAddr;
 
@@ -53,10 +54,22 @@ pub(super) fn normalise_head(
     if target.len() as u64 > limits.target_size.get() {
         return Err(Fault::plain(FaultKind::TargetTooLong));
     }
-    if size(&head.headers) > limits.head_size.get() {
+    if protocol == Protocol::Http2 {
+        join_cookies(&mut head.headers);
+    }
+    // hyper keeps the number of fields over HTTP/1 only.
+    if head.headers.len() as u64 > limits.head_fields
+        || size(&head.headers) > limits.head_size.get()
+    {
         return Err(Fault::plain(FaultKind::HeadTooLarge));
     }
+    if let Some(scheme) = head.uri.scheme_str()
+        && !["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known))
+    {
+        return Err(Fault::new(FaultKind::BadTarget, format!("scheme `{scheme}`")));
+    }
     let authority = authority(head, protocol)?;
+    let host = host_of(&authority);
     let path = head.uri.path();
     let normal =
         normalise(path).map_err(|_| Fault::new(FaultKind::BadTarget, format!("path `{path}`")))?;
@@ -72,13 +85,27 @@ pub(super) fn normalise_head(
                 .map_err(|_| Fault::new(FaultKind::BadTarget, format!("path `{whole}`")))?
         }
     };
-    let host = without_dot(split_port(authority.as_str()).0).to_ascii_lowercase();
     let mut uri = http::uri::Parts::default();
-    uri.scheme = Some(head.uri.scheme().cloned().unwrap_or(Scheme::HTTP));
+    // What is spoken here, whatever the client says of it.
+    uri.scheme = Some(Scheme::HTTP);
     uri.authority = Some(authority);
     uri.path_and_query = Some(path_and_query);
     head.uri = Uri::from_parts(uri).map_err(|e| Fault::new(FaultKind::BadTarget, e.to_string()))?;
     Ok(host)
+}
+
+/// Over HTTP/2 a cookie may come in parts, for the sake of compression. They are one
+/// field to whoever reads it (RFC 9113 section 8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    let parts: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if parts.len() < 2 {
+        return;
+    }
+    // Valid values joined by valid bytes are a valid value.
+    if let Ok(mut whole) = HeaderValue::from_bytes(&parts.join(&b"; "[..])) {
+        whole.set_sensitive(headers.get_all(COOKIE).iter().any(HeaderValue::is_sensitive));
+        headers.insert(COOKIE, whole);
+    }
 }
 
 /// The bytes of all fields as HTTP/1 writes them. hyper's own bound is on its
@@ -90,70 +117,6 @@ fn size(headers: &HeaderMap) -> u64 {
     headers.iter().map(field).sum::<usize>() as u64
 }
 
-/// Exactly one host (RFC 9112 section 3.2). HTTP/1.0 may do without; HTTP/2 has
-/// `:authority`, which a `host` must not contradict (RFC 9113 section 8.3.1).
-fn authority(head: &Parts, protocol: Protocol) -> Result<Authority, Fault> {
-    let bad = |why: &str| Fault::new(FaultKind::BadHost, why);
-    let mut hosts = head.headers.get_all(HOST).iter();
-    let header = hosts.next();
-    if hosts.next().is_some() {
-        return Err(bad("several `host` fields"));
-    }
-    let header =
-        header.map(parse_authority).transpose().map_err(|()| bad("`host` is not valid"))?;
-    let target = head.uri.authority().cloned();
-    match (header, target) {
-        (Some(header), Some(target)) if !same_host(&header, &target) => {
-            Err(bad("`host` and the target name different hosts"))
-        }
-        (_, Some(target)) if target.as_str().contains('@') => Err(bad("the target names a user")),
-        (Some(header), None) => Ok(header),
-        (_, Some(target)) => Ok(target),
-        (None, None) if protocol == Protocol::Http1 && head.version == Version::HTTP_10 => {
-            Ok(Authority::from_static("localhost"))
-        }
-        (None, None) => Err(bad("no `host`")),
-    }
-}
-
-fn parse_authority(value: &HeaderValue) -> Result<Authority, ()> {
-    let bytes = value.as_bytes();
-    if bytes.is_empty() || bytes.contains(&b'@') {
-        return Err(());
-    }
-    let authority = Authority::try_from(bytes).map_err(|_| ())?;
-    let (host, port) = split_port(authority.as_str());
-    let port_is_sound = port
-        .is_none_or(|port| port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok());
-    let brackets_are_sound = host.starts_with('[') == host.ends_with(']');
-    if without_dot(host).is_empty() || !port_is_sound || !brackets_are_sound {
-        return Err(());
-    }
-    Ok(authority)
-}
-
-/// The host, with the brackets of an IPv6 address, and what follows its colon.
-fn split_port(authority: &str) -> (&str, Option<&str>) {
-    let bytes = authority.as_bytes();
-    let position = |wanted: u8, from: usize| {
-        bytes[from..].iter().position(|&b| b == wanted).map(|at| from + at)
-    };
-    let from = if bytes.first() == Some(&b'[') { position(b']', 0).unwrap_or(0) } else { 0 };
-    match position(b':', from) {
-        None => (authority, None),
-        Some(colon) => (&authority[..colon], Some(&authority[colon + 1..])),
-    }
-}
-
-/// `a.example.` is the same name as `a.example` (RFC 1034 section 3.1).
-fn without_dot(host: &str) -> &str {
-    host.strip_suffix('.').unwrap_or(host)
-}
-
-fn same_host(a: &Authority, b: &Authority) -> bool {
-    a.as_str().eq_ignore_ascii_case(b.as_str())
-}
-
 /// Removes what a client must not say to a guest, and adds the peer to those on the
 /// request's way.
 pub(super) fn cleanse(
@@ -163,7 +126,22 @@ pub(super) fn cleanse(
     trusted: &Ranges,
 ) {
     strip_hop_by_hop(headers);
-    let believed = trusted.contains(peer);
+    remove_forged(headers, trusted.contains(peer));
+    headers.append(FORWARDED_FOR, peer_value.clone());
+}
+
+/// Removes what a client must not say from the trailers of its body: the same, and
+/// what frames or routes a message (RFC 9110 section 6.5.1). A trusted proxy says what
+/// it knows before the body.
+pub(super) fn cleanse_trailers(trailers: &mut HeaderMap) {
+    strip_hop_by_hop(trailers);
+    remove_forged(trailers, false);
+    for name in [CONTENT_LENGTH, HOST, TE] {
+        trailers.remove(name);
+    }
+}
+
+fn remove_forged(headers: &mut HeaderMap, believed: bool) {
     let forged = |name: &HeaderName| {
         let name = name.as_str();
         // Servers that speak CGI read `_` as `-`, so the other spelling is a
@@ -179,7 +157,6 @@ pub(super) fn cleanse(
             headers.remove(name);
         }
     }
-    headers.append(FORWARDED_FOR, peer_value.clone());
 }
 
 /// Copies the target and the values of a head into one small allocation of their

@@ -75,9 +75,13 @@ impl H2 {
         let stream = self.next;
         self.next += 2;
         let flags = END_HEADERS | if end { END_STREAM } else { 0 };
-        let block: Vec<u8> = fields.iter().flat_map(|(name, value)| literal(name, value)).collect();
-        self.send(HEADERS, flags, stream, &block);
+        self.send(HEADERS, flags, stream, &block_of(fields));
         stream
+    }
+
+    /// Ends a stream with these fields.
+    pub(crate) fn trailers(&mut self, stream: u32, fields: &[(&str, &str)]) {
+        self.send(HEADERS, END_HEADERS | END_STREAM, stream, &block_of(fields));
     }
 
     /// Opens a stream and resets it in the same breath.
@@ -86,8 +90,7 @@ impl H2 {
         self.next += 2;
         let fields =
             [(":method", "GET"), (":scheme", "http"), (":path", "/"), (":authority", "test")];
-        let block: Vec<u8> = fields.iter().flat_map(|(name, value)| literal(name, value)).collect();
-        let mut both = frame_of(HEADERS, END_HEADERS | END_STREAM, stream, &block);
+        let mut both = frame_of(HEADERS, END_HEADERS | END_STREAM, stream, &block_of(&fields));
         both.extend(frame_of(RST_STREAM, 0, stream, &8_u32.to_be_bytes()));
         self.wire.try_send(both)
     }
@@ -158,6 +161,10 @@ fn frame_of(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     frame.extend(stream.to_be_bytes());
     frame.extend(payload);
     frame
+}
+
+fn block_of(fields: &[(&str, &str)]) -> Vec<u8> {
+    fields.iter().flat_map(|(name, value)| literal(name, value)).collect()
 }
 
 /// A field that is not indexed, with a literal name.
