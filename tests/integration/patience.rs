@@ -136,6 +136,20 @@ fn c2_a_body_that_breaks_a_limit_after_the_head_is_the_clients_fault() {
 }
 
 #[test]
+fn an_early_answer_reaches_a_client_that_still_sends() {
+    let server = serve("", "body_size = \"1 KiB\"");
+    for _ in 0..10 {
+        let mut wire = Wire::open(server.address);
+        wire.request("POST /count HTTP/1.1\nHost: test\nContent-Length: 5000000\n\n");
+        // It looks for an answer only when it has sent everything.
+        for _ in 0..50 {
+            wire.send([0; 100_000]);
+        }
+        assert_eq!(wire.reply().status, 413);
+    }
+}
+
+#[test]
 fn a_response_that_breaks_off_is_reset_where_its_end_would_be_the_connections() {
     let server = serve("", "");
     let mut wire = Wire::open(server.address);

@@ -29,6 +29,8 @@ struct State {
     blocked: Option<Instant>,
     /// A response that ends with the connection (HTTP/1.0) is open, or broke off.
     ends_by_closing: bool,
+    /// The last request had a body.
+    has_body: bool,
     broke_off: bool,
     /// No new requests are taken, since then.
     leaving: Option<Instant>,
@@ -87,6 +89,7 @@ impl ConnectionClock {
             stalled: None,
             blocked: None,
             ends_by_closing: false,
+            has_body: false,
             broke_off: false,
             leaving: None,
         }))
@@ -126,8 +129,9 @@ impl ConnectionClock {
     }
 
     /// A request's head is complete. Returns how many there were before it.
-    pub(super) fn begin_request(&self, version: Version) -> u64 {
+    pub(super) fn begin_request(&self, version: Version, has_body: bool) -> u64 {
         let mut state = self.lock();
+        state.has_body = has_body;
         state.ends_by_closing = version == Version::HTTP_10;
         state.open += 1;
         state.served += 1;
@@ -151,6 +155,11 @@ impl ConnectionClock {
     /// it sends meanwhile is not served (RFC 9113 section 6.8).
     pub(super) fn tells_farewell(&self) -> bool {
         self.lock().protocol == Protocol::Http2
+    }
+
+    /// Whether the client may still be sending.
+    pub(super) fn has_body(&self) -> bool {
+        self.lock().has_body
     }
 
     /// Whether an ordinary end of the connection would pass for the end of a response

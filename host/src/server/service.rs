@@ -16,7 +16,7 @@ use crate::site::Goal;
 use http::header::CONNECTION;
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, StatusCode};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
@@ -78,7 +78,7 @@ impl hyper::service::Service<Request<Incoming>> for Service {
         let (mut head, body) = request.into_parts();
         // Before hyper reads on, which is as soon as this returns.
         compact(&mut head);
-        let served = self.clock.begin_request(head.version);
+        let served = self.clock.begin_request(head.version, !body.is_end_stream());
         let server = &*self.server;
         let client = client_address(&head.headers, self.peer, &server.trusted_proxies);
         let mut exchange = Box::new(Exchange::new(

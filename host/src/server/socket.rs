@@ -8,16 +8,32 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep, sleep};
 
 pub(super) struct Socket {
     stream: TokioIo<TcpStream>,
     clock: Arc<ConnectionClock>,
+    farewell: Option<Farewell>,
 }
+
+/// The end of a connection whose client may still be sending: closing it now would
+/// reset it, and the client would lose the answer that says why (RFC 9112 section
+/// 9.6). So what comes is taken and thrown away for a while.
+struct Farewell {
+    /// Nothing has come for so long.
+    gap: Pin<Box<Sleep>>,
+    until: Instant,
+}
+
+const FAREWELL_GAP: Duration = Duration::from_secs(2);
+const FAREWELL: Duration = Duration::from_secs(10);
 
 impl Socket {
     pub(super) fn new(stream: TcpStream, clock: Arc<ConnectionClock>) -> Self {
-        Socket { stream: TokioIo::new(stream), clock }
+        Socket { stream: TokioIo::new(stream), clock, farewell: None }
     }
 
     fn note(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
@@ -26,6 +42,25 @@ impl Socket {
             Poll::Pending => self.clock.write_blocked(),
         }
         written
+    }
+}
+
+impl Socket {
+    fn poll_farewell(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(farewell) = &mut self.farewell else { return Poll::Ready(()) };
+        let mut scrap = [0; 8 << 10];
+        loop {
+            let mut scrap = ReadBuf::new(&mut scrap);
+            match Pin::new(self.stream.inner_mut()).poll_read(cx, &mut scrap) {
+                Poll::Ready(Ok(())) if !scrap.filled().is_empty() => {
+                    let next = (Instant::now() + FAREWELL_GAP).min(farewell.until);
+                    farewell.gap.as_mut().reset(next);
+                }
+                Poll::Ready(_) => return Poll::Ready(()),
+                Poll::Pending => break,
+            }
+        }
+        farewell.gap.as_mut().poll(cx)
     }
 }
 
@@ -65,7 +100,15 @@ impl Write for Socket {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        if self.farewell.is_none() {
+            ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+            if !self.clock.has_body() {
+                return Poll::Ready(Ok(()));
+            }
+            let (gap, until) = (Box::pin(sleep(FAREWELL_GAP)), Instant::now() + FAREWELL);
+            self.farewell = Some(Farewell { gap, until });
+        }
+        self.poll_farewell(cx).map(Ok)
     }
 
     fn is_write_vectored(&self) -> bool {
