@@ -40,15 +40,15 @@ pub enum BodyError {
     /// The length that was declared is not the length that was produced.
     #[error("the body is not as long as its content-length says")]
     WrongLength,
-    /// The guest that produced the body failed after the head was sent.
-    #[error("the handler failed while it was sending the body: {0}")]
-    Handler(Cause),
+    /// Whoever produced the body failed after the head was sent.
+    #[error("the body broke off: {0}")]
+    Failed(Cause),
     /// Anything else, in words for the log.
     #[error("{0}")]
     Other(String),
 }
 
-/// Why a guest failed, for whoever knows the type behind it.
+/// Why a body broke off, for whoever knows the type behind it.
 #[derive(Clone, Debug)]
 pub struct Cause(pub Arc<dyn Error + Send + Sync>);
 

@@ -5,11 +5,12 @@
 //! reads; the inside one goes to the log together with handler, generation and
 //! request id.
 
-use crate::body::Body;
+use crate::body::{Body, BodyError, Cause};
 use crate::id::RequestId;
 use http::header::{CONNECTION, CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
 use std::fmt;
+use std::sync::Arc;
 
 /// The response header that names the request in a fault's answer, so that a
 /// client's report can be found in the log.
@@ -20,7 +21,8 @@ pub const REQUEST_ID: HeaderName = HeaderName::from_static("squall-request-id");
 pub enum Owner {
     Client,
     Guest,
-    /// Nobody did wrong: there was more work than room.
+    /// Nobody did wrong: there was more work than room, or the disk had nothing to
+    /// give at that moment. Later it may.
     Load,
     /// A bug in Squall.
     Host,
@@ -62,6 +64,9 @@ pub enum FaultKind {
 
     // Load.
     FilesOpen,
+    /// A static file was not as long as it had been when it was opened.
+    FileChanged,
+    FileUnreadable,
     InFlight,
     QueueFull,
     QueueTime,
@@ -93,6 +98,12 @@ impl Fault {
 
 impl std::error::Error for Fault {}
 
+impl From<Fault> for BodyError {
+    fn from(fault: Fault) -> Self {
+        BodyError::Failed(Cause(Arc::new(fault)))
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.kind.outside())?;
@@ -104,7 +115,7 @@ impl fmt::Display for Fault {
 }
 
 impl FaultKind {
-    pub const ALL: [FaultKind; 32] = {
+    pub const ALL: [FaultKind; 34] = {
         use FaultKind::*;
         [
             BadHost,
@@ -133,6 +144,8 @@ impl FaultKind {
             PostReturn,
             Neighbour,
             FilesOpen,
+            FileChanged,
+            FileUnreadable,
             InFlight,
             QueueFull,
             QueueTime,
@@ -172,6 +185,8 @@ impl FaultKind {
             PostReturn => "post_return",
             Neighbour => "neighbour",
             FilesOpen => "files_open",
+            FileChanged => "file_changed",
+            FileUnreadable => "file_unreadable",
             InFlight => "in_flight",
             QueueFull => "queue_full",
             QueueTime => "queue_time",
@@ -190,7 +205,8 @@ impl FaultKind {
             | Hostcall | Header | Framing | ResponseSize | Stall | PostReturn | Neighbour => {
                 Owner::Guest
             }
-            FilesOpen | InFlight | QueueFull | QueueTime | Unavailable | Draining => Owner::Load,
+            FilesOpen | FileChanged | FileUnreadable | InFlight | QueueFull | QueueTime
+            | Unavailable | Draining => Owner::Load,
             Bug => Owner::Host,
         }
     }
@@ -210,9 +226,8 @@ impl FaultKind {
                 StatusCode::BAD_GATEWAY
             }
             Cpu | Deadline => StatusCode::GATEWAY_TIMEOUT,
-            FilesOpen | InFlight | QueueFull | QueueTime | Unavailable | Draining => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            FilesOpen | FileChanged | FileUnreadable | InFlight | QueueFull | QueueTime
+            | Unavailable | Draining => StatusCode::SERVICE_UNAVAILABLE,
             Bug => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -236,6 +251,8 @@ impl FaultKind {
                 "the handler failed"
             }
             FilesOpen => "the server is busy",
+            FileChanged => "the file changed while it was read",
+            FileUnreadable => "the file cannot be read now",
             InFlight | QueueFull | QueueTime => "the handler is busy",
             Unavailable => "the handler is not loaded",
             Draining => "the server is stopping",

@@ -41,11 +41,12 @@ use std::{fmt, io};
 use http::header::RANGE;
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
+use rustix::io::Errno;
 use tower_http::services::ServeDir;
 use tower_http::services::fs::ServeFileSystemResponseBody;
 
 use crate::body::Body;
-use crate::logging::Seldom;
+use crate::fault::{Fault, FaultKind};
 use range::Part;
 use root::Root;
 use snapshot::Snapshot;
@@ -56,8 +57,9 @@ use subpath::Subpath;
 /// response holds, however large its file is.
 const CHUNK: usize = 64 * 1024;
 
-/// By the system's number for the error.
-static FAILURES: Seldom<Option<i32>> = Seldom::new();
+/// How often a file that changes while it is read is opened: somebody who saves it
+/// is done by the second time, and who writes all the time is not to be waited for.
+const ATTEMPTS: u32 = 3;
 
 /// A static folder, held open since it was loaded. Cheap to clone.
 #[derive(Clone)]
@@ -89,49 +91,71 @@ impl Files {
     ///
     /// The permit is given back when the last file is closed, which for a large one
     /// is when the response's body has ended or is dropped.
-    pub async fn serve(&self, head: &Parts, path: &str, permit: OpenPermit) -> Response<Body> {
+    pub async fn serve(
+        &self,
+        head: &Parts,
+        path: &str,
+        permit: OpenPermit,
+    ) -> Result<Response<Body>, Fault> {
         let mut response = if head.method == Method::GET || head.method == Method::HEAD {
-            self.find(head, path, permit).await.unwrap_or_else(|error| {
-                // Whoever asks again and again must not fill the log.
-                if let Some(left_out) = FAILURES.speak(error.raw_os_error()) {
-                    // Debug form, because the path is a stranger's text.
-                    tracing::error!(?path, %error, left_out, "cannot read a static file");
-                }
-                answer::empty(StatusCode::INTERNAL_SERVER_ERROR)
-            })
+            self.find(head, path, permit).await?
         } else {
             answer::not_allowed()
         };
         answer::finish(response.headers_mut());
-        response
+        Ok(response)
     }
 
-    /// The answer to GET or HEAD, or an error that is not the client's.
+    /// The answer to GET or HEAD.
     async fn find(
         &self,
         head: &Parts,
         path: &str,
         permit: OpenPermit,
-    ) -> io::Result<Response<Body>> {
+    ) -> Result<Response<Body>, Fault> {
         let Some(subpath) = Subpath::parse(path) else {
             return Ok(answer::empty(StatusCode::NOT_FOUND));
         };
+        let (subpath, permit) = (Arc::new(subpath), Arc::new(permit));
+        let mut left = ATTEMPTS;
+        loop {
+            left -= 1;
+            match self.attempt(head, path, subpath.clone(), permit.clone()).await {
+                Err(fault) if fault.kind == FaultKind::FileChanged && left > 0 => {}
+                answer => return answer,
+            }
+        }
+    }
+
+    /// The answer from one snapshot.
+    async fn attempt(
+        &self,
+        head: &Parts,
+        path: &str,
+        subpath: Arc<Subpath>,
+        permit: Arc<OpenPermit>,
+    ) -> Result<Response<Body>, Fault> {
         let root = Arc::clone(&self.root);
         let look = move || Snapshot::take(&root, &subpath, permit);
-        let Some(snapshot) = tokio::task::spawn_blocking(look).await?? else {
+        let taken = tokio::task::spawn_blocking(look).await;
+        let taken = taken.map_err(|error| Fault::new(FaultKind::Bug, error.to_string()))?;
+        let Some(snapshot) = taken.map_err(|error| failure(path, &error))? else {
             return Ok(answer::empty(StatusCode::NOT_FOUND));
         };
         if snapshot.is_folder() && !head.uri.path().ends_with('/') {
             return Ok(answer::redirect(head));
         }
 
+        let ask = async |question| {
+            library(&snapshot, question).await.map_err(|error| failure(path, &error))
+        };
         let mut question = question::ask(head, snapshot.uri());
         if head.method == Method::GET && head.headers.contains_key(RANGE) {
             // The library is asked for the head first, which reads nothing: a
             // range depends on the variant it chooses.
             let mut whole = question.clone();
             *whole.method_mut() = Method::HEAD;
-            let whole = library(&snapshot, whole).await?;
+            let whole = ask(whole).await?;
             if whole.status() == StatusCode::OK {
                 match range::decide(&head.headers, whole.headers()) {
                     Part::Whole => {}
@@ -145,9 +169,23 @@ impl Files {
             }
         }
 
-        let response = library(&snapshot, question).await?;
-        answer::deliver(response, &head.method, snapshot.has_variants()).await
+        let response = ask(question).await?;
+        let has_variants = snapshot.has_variants();
+        // Closes what was not chosen, before anything is read or sent.
+        drop(snapshot);
+        answer::deliver(response, &head.method, has_variants, path).await
     }
+}
+
+/// Why the file at `path` cannot be opened or read, which is nobody's fault that
+/// could be told from here.
+fn failure(path: &str, error: &io::Error) -> Fault {
+    let kind = match Errno::from_io_error(error) {
+        // By this process, or by the whole system.
+        Some(Errno::MFILE | Errno::NFILE) => FaultKind::FilesOpen,
+        _ => FaultKind::FileUnreadable,
+    };
+    Fault::new(kind, format!("cannot read `{path}`: {error}"))
 }
 
 impl fmt::Debug for Files {

@@ -94,7 +94,7 @@ limits! {
         connections: u64 = 0;
         /// connections open at once from one address that is not loopback; a page opens six
         connections_per_address: u64 = 256;
-        /// responses that have files of static folders open at once; 0 stands for a twentieth of the descriptor limit
+        /// responses that have files of static folders open at once; 0 stands for a sixtieth of the descriptor limit, because each opens up to three before it chooses
         files_open: u64 = 0;
         /// until the first byte of a new connection; nobody dials to stay silent
         first_byte: Duration = Duration::from_secs(5);

@@ -119,7 +119,7 @@ impl Default for Statuses {
 pub struct HandlerMeter {
     pub requests: Statuses,
     pub durations: Durations,
-    faults: [Counter; FaultKind::ALL.len()],
+    faults: Faults,
     pub in_flight: Gauge,
     pub queue: Gauge,
     pub instances: Gauge,
@@ -143,7 +143,7 @@ pub struct HandlerMeter {
 impl HandlerMeter {
     pub fn fault(&self, kind: FaultKind) {
         if let Some(counter) =
-            FaultKind::ALL.iter().position(|k| *k == kind).map(|i| &self.faults[i])
+            FaultKind::ALL.iter().position(|k| *k == kind).map(|i| &self.faults.0[i])
         {
             counter.add(1);
         }
@@ -151,8 +151,18 @@ impl HandlerMeter {
 
     /// The faults that occurred.
     pub fn faults(&self) -> impl Iterator<Item = (FaultKind, u64)> + '_ {
-        let counts = self.faults.iter().map(Counter::get);
+        let counts = self.faults.0.iter().map(Counter::get);
         FaultKind::ALL.into_iter().zip(counts).filter(|(_, count)| *count > 0)
+    }
+}
+
+/// Counts by kind, in the order of [`FaultKind::ALL`].
+#[derive(Debug)]
+struct Faults([Counter; FaultKind::ALL.len()]);
+
+impl Default for Faults {
+    fn default() -> Self {
+        Faults(std::array::from_fn(|_| Counter::default()))
     }
 }
 

@@ -77,10 +77,10 @@ fn limits_prints_what_nought_stands_for() {
     };
     let defaults = table(&[]);
     stands_for(&defaults, "connections", "900");
-    stands_for(&defaults, "files_open", "50");
+    stands_for(&defaults, "files_open", "16");
     let set = table(&["."]);
     assert!(row(&set, "connections").contains(" 2 (default 900)  "), "{set}");
-    stands_for(&set, "files_open", "50");
+    stands_for(&set, "files_open", "16");
 }
 
 /// The log on stderr is there before the config, so no config sets its room.

@@ -5,6 +5,7 @@ use crate::support::client::{self, Wire};
 use crate::support::h2::{DATA, H2, RST_STREAM, WINDOW_UPDATE};
 use crate::support::server::{Server, Site};
 use crate::support::{SOON, eventually};
+use std::sync::Arc;
 
 fn serve() -> Server {
     let site = Site::toml(
@@ -87,6 +88,8 @@ fn g36_nothing_outside_the_root_is_ever_served() {
         assert!(matches!(server.get(path).status, 404 | 400), "{path}");
     }
 }
+
+const FILE_CHANGED: &str = "squall_rejects_total{kind=\"file_changed\"}";
 
 /// More than the buffers of two sockets take.
 const LARGE: u64 = 64 << 20;
@@ -213,8 +216,9 @@ fn a_flood_of_errors_is_one_line_of_each_kind() {
     assert_eq!(ask(), 200);
     let before = server.allow_descriptors(server.descriptors() as u64 - 1);
     for _ in 0..100 {
-        assert_eq!(ask(), 500);
+        assert_eq!(ask(), 503);
     }
+    server.await_log("Too many open files");
     let mut waiting = Wire::open(server.address);
     waiting.request("GET /small.txt HTTP/1.1\nHost: test\nConnection: close\n\n");
     server.await_log("cannot accept a connection");
@@ -222,10 +226,89 @@ fn a_flood_of_errors_is_one_line_of_each_kind() {
     std::thread::sleep(std::time::Duration::from_millis(500));
     server.allow_descriptors(before);
     assert_eq!((waiting.reply().status, ask()), (200, 200));
-    for text in ["cannot read a static file", "cannot accept a connection"] {
+    for text in ["cannot read `/small.txt`", "cannot accept a connection"] {
         let lines: Vec<_> =
             server.stderr().into_iter().filter(|line| line.contains(text)).collect();
         assert_eq!(lines.len(), 1, "{lines:#?}");
     }
     assert!(server.metric("squall_accept_errors_total{error=\"EMFILE\"}") > 1.0);
+    assert_eq!(server.metric("squall_rejects_total{kind=\"files_open\"}"), 100.0);
+}
+
+/// A file that is written over while it is asked for is answered whole, or refused and
+/// counted: it is nobody's bug.
+#[test]
+fn a_file_that_is_rewritten_in_place_is_never_a_500() {
+    let server = serve_large("");
+    let path = server.site.file("public/small.txt");
+    let file = std::fs::File::options().write(true).open(path).unwrap();
+    let asking = Arc::new(());
+    let asked = Arc::downgrade(&asking);
+    // However the test ends, so does this.
+    let writing = std::thread::spawn(move || {
+        while asked.upgrade().is_some() {
+            for length in [60_000, 10] {
+                file.set_len(length).unwrap();
+            }
+        }
+    });
+    let mut wire = Wire::open(server.address);
+    let mut refused = 0;
+    for _ in 0..900 {
+        wire.request("GET /small.txt HTTP/1.1\nHost: test\n\n");
+        let reply = wire.reply();
+        match reply.status {
+            200 => assert!([5, 10, 60_000].contains(&reply.body.len()), "{}", reply.head),
+            503 => refused += 1,
+            _ => panic!("{}", reply.head),
+        }
+    }
+    drop(asking);
+    writing.join().unwrap();
+    assert_eq!(server.metric(FILE_CHANGED), f64::from(refused));
+}
+
+/// A response that cannot be completed breaks visibly, and says of which file.
+#[test]
+fn a_file_that_shrinks_while_it_is_sent_is_told_as_such() {
+    let server = serve_large("");
+    let mut held = hold(&server);
+    let file = std::fs::File::options().write(true).open(server.site.file("public/large.bin"));
+    file.unwrap().set_len(LARGE / 2).unwrap();
+    assert!(!held.reply().complete);
+    eventually(SOON, "counting", || server.metric(FILE_CHANGED) == 1.0);
+    server.await_log("file_changed");
+    let lines = server.log();
+    let line = lines.iter().find(|line| line["kind"] == "file_changed").unwrap();
+    assert!(line["cause"].as_str().unwrap().contains("`/large.bin`"), "{line}");
+    assert!(!line["message"].as_str().unwrap().contains("handler"), "{line}");
+    let is_changed = |line: &serde_json::Value| line["fault"] == "file_changed";
+    eventually(SOON, "an access line", || server.access().iter().any(is_changed));
+}
+
+/// The files among which one is chosen do not take the descriptors of others.
+#[test]
+fn a_server_full_of_clients_has_descriptors_for_its_files() {
+    let site = Site::toml("[[routes]]\nmount = \"/\"\nfolder = \"public\"\n");
+    for (name, byte) in [("a.js", b'a'), ("a.js.br", b'b'), ("a.js.gz", b'c')] {
+        site.write(&format!("public/{name}"), vec![byte; 60_000]);
+    }
+    let server = site.start_under(&["prlimit", "--nofile=256:256", "--"]);
+    let mut wires: Vec<_> = (0..223).map(|_| Wire::open(server.address)).collect();
+    for _ in 0..10 {
+        for wire in &mut wires {
+            wire.request(
+                "GET /a.js HTTP/1.1\nHost: test\nAccept-Encoding: br, gzip\nRange: bytes=5-\n\n",
+            );
+        }
+        for wire in &mut wires {
+            let reply = wire.reply();
+            match reply.status {
+                206 => assert_eq!(reply.body, vec![b'b'; 60_000 - 5]),
+                503 => assert_eq!(reply.header("retry-after"), Some("1")),
+                _ => panic!("{}", reply.head),
+            }
+        }
+    }
+    assert!(server.stderr().iter().all(|line| !line.contains("os error 24")));
 }

@@ -1,7 +1,6 @@
 //! The answers: the library's with our body in it, those it gets wrong, and what
 //! it leaves out of all of them.
 
-use std::io;
 use std::time::SystemTime;
 
 use http::header::{
@@ -17,7 +16,8 @@ use tower_http::services::fs::ServeFileSystemResponseBody;
 
 use super::CHUNK;
 use super::exact::Exact;
-use crate::body::{Body, declared_length};
+use crate::body::{Body, BodyError, declared_length};
+use crate::fault::Fault;
 
 /// Caches may keep a file but ask before each use, which costs a 304. Without
 /// the header they guess a lifetime from `Last-Modified` (RFC 9111 section
@@ -31,7 +31,8 @@ pub(super) async fn deliver(
     response: Response<ServeFileSystemResponseBody>,
     method: &Method,
     has_variants: bool,
-) -> io::Result<Response<Body>> {
+    path: &str,
+) -> Result<Response<Body>, Fault> {
     let (mut head, body) = response.into_parts();
     // RFC 9110 section 15.4.5: a 304 carries what the 200 would have carried.
     if head.status == StatusCode::NOT_MODIFIED && has_variants {
@@ -48,10 +49,9 @@ pub(super) async fn deliver(
         // Read before the head is sent: both leave in one packet, and what fails
         // can still be said with a status.
         Some(length) if length <= CHUNK as u64 => {
-            let content = Exact::new(body, length).collect().await;
-            Body::full(content.map_err(io::Error::other)?.to_bytes())
+            Body::full(Exact::new(body, length, path).collect().await?.to_bytes())
         }
-        Some(length) => Body::stream(Exact::new(body, length)),
+        Some(length) => Body::stream(Exact::new(body, length, path).map_err(BodyError::from)),
     };
     Ok(Response::from_parts(head, body))
 }

@@ -10,7 +10,8 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tower_http::services::fs::ServeFileSystemResponseBody;
 
-use crate::body::BodyError;
+use super::failure;
+use crate::fault::{Fault, FaultKind};
 
 /// The first `left` bytes of the library's body, or an error.
 ///
@@ -20,26 +21,28 @@ pub(super) struct Exact {
     inner: ServeFileSystemResponseBody,
     left: u64,
     failed: bool,
+    /// For the log.
+    path: String,
 }
 
 impl Exact {
-    pub(super) fn new(inner: ServeFileSystemResponseBody, length: u64) -> Exact {
-        Exact { inner, left: length, failed: false }
+    pub(super) fn new(inner: ServeFileSystemResponseBody, length: u64, path: &str) -> Exact {
+        Exact { inner, left: length, failed: false, path: path.to_owned() }
     }
 }
 
 impl HttpBody for Exact {
     type Data = Bytes;
-    type Error = BodyError;
+    type Error = Fault;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
         if self.left == 0 || self.failed {
             return Poll::Ready(None);
         }
-        let error = loop {
+        let fault = loop {
             match ready!(Pin::new(&mut self.inner).poll_frame(cx)) {
                 Some(Ok(frame)) => {
                     // What is no data is trailers, which no file has.
@@ -51,14 +54,15 @@ impl HttpBody for Exact {
                     self.left -= data.len() as u64;
                     return Poll::Ready(Some(Ok(Frame::data(data))));
                 }
-                Some(Err(error)) => {
-                    break BodyError::Other(format!("cannot read a static file: {error}"));
+                Some(Err(error)) => break failure(&self.path, &error),
+                None => {
+                    let text = format!("`{}` became shorter while it was read", self.path);
+                    break Fault::new(FaultKind::FileChanged, text);
                 }
-                None => break BodyError::WrongLength,
             }
         };
         self.failed = true;
-        Poll::Ready(Some(Err(error)))
+        Poll::Ready(Some(Err(fault)))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -10,7 +10,7 @@ use std::future::{Ready, ready};
 use std::io::{self, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -44,7 +44,8 @@ struct Inner {
 
 struct Opened {
     path: PathBuf,
-    file: std::fs::File,
+    /// Until it is opened.
+    file: Mutex<Option<std::fs::File>>,
     facts: Facts,
 }
 
@@ -53,7 +54,7 @@ impl Snapshot {
     pub(super) fn take(
         root: &Root,
         subpath: &Subpath,
-        permit: OpenPermit,
+        permit: Arc<OpenPermit>,
     ) -> io::Result<Option<Snapshot>> {
         let path = subpath.to_path();
         let (folder, path, node) = match root.look(&path)? {
@@ -81,7 +82,6 @@ impl Snapshot {
             }
         }
         let uri = uri(subpath.names(), folder.is_some());
-        let permit = Arc::new(permit);
         Ok(Some(Snapshot(Arc::new(Inner { uri, folder, files, permit }))))
     }
 
@@ -109,7 +109,7 @@ impl Snapshot {
 impl Opened {
     fn new(path: PathBuf, file: std::fs::File, metadata: &std::fs::Metadata) -> Opened {
         let facts = Facts::of_file(metadata);
-        Opened { path, file, facts }
+        Opened { path, file: Mutex::new(Some(file)), facts }
     }
 }
 
@@ -119,11 +119,13 @@ impl Backend for Snapshot {
     type OpenFuture = Ready<io::Result<Reader>>;
     type MetadataFuture = Ready<io::Result<Facts>>;
 
-    /// The library opens at most once per request and only for GET, so the
-    /// position that the copy shares with its original is always the start.
+    /// The library opens at most once per request and only for GET, so the file can
+    /// be given away: a copy would be one more descriptor.
     fn open(&self, path: PathBuf) -> Self::OpenFuture {
         ready(self.find(&path).and_then(|opened| {
-            let mut file = tokio::fs::File::from_std(opened.file.try_clone()?);
+            let file = opened.file.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let file = file.ok_or_else(|| io::Error::other("a file was opened twice"))?;
+            let mut file = tokio::fs::File::from_std(file);
             file.set_max_buf_size(CHUNK);
             let facts = opened.facts;
             Ok(Reader { file, facts, _permit: self.0.permit.clone() })

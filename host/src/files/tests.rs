@@ -1,6 +1,7 @@
 //! A folder on disk, a folder beside it that must never show, and requests.
 
 mod bodies;
+mod changes;
 mod conditions;
 mod jail;
 mod paths;
@@ -20,6 +21,7 @@ use tempfile::TempDir;
 
 use super::{Files, OpenFiles, OpenPermit};
 use crate::body::{Body, BodyError};
+use crate::fault::{Fault, FaultKind};
 
 /// The content of every file outside the root.
 const SECRET: &str = "marker-of-a-file-outside-the-root";
@@ -74,7 +76,7 @@ impl Site {
     /// The response with its body unread.
     async fn response(&self, path: &str) -> Response<Body> {
         let head = Request::get(path).body(()).unwrap().into_parts().0;
-        self.files.serve(&head, path, permit()).await
+        self.files.serve(&head, path, permit()).await.unwrap()
     }
 }
 
@@ -115,8 +117,10 @@ async fn ask(
     }
     let head = request.body(()).unwrap().into_parts().0;
     let served = files.serve(&head, path, permit());
-    let response =
-        tokio::time::timeout(Duration::from_secs(10), served).await.expect("nothing may block");
+    let response = tokio::time::timeout(Duration::from_secs(10), served)
+        .await
+        .expect("nothing may block")
+        .unwrap();
     let (head, body) = response.into_parts();
     let body = body.collect().await.expect("the body is whole").to_bytes();
     let answer = Answer { status: head.status, headers: head.headers, body };
@@ -143,9 +147,13 @@ fn permit() -> OpenPermit {
     OpenFiles::new(1, Arc::default()).admit().unwrap()
 }
 
-/// Reads `body` to its end or its failure.
-async fn read(body: Body) -> Result<Bytes, BodyError> {
-    Ok(body.collect().await?.to_bytes())
+/// Reads `body` to its end or its fault.
+async fn read(body: Body) -> Result<Bytes, FaultKind> {
+    let all = body.collect().await.map_err(|error| match error {
+        BodyError::Failed(cause) => cause.0.downcast_ref::<Fault>().unwrap().kind,
+        other => panic!("{other}"),
+    });
+    Ok(all?.to_bytes())
 }
 
 fn set_modified(path: &Path, time: std::time::SystemTime) {

@@ -4,6 +4,9 @@ use super::ServerLimits;
 use anyhow::{Result, ensure};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+/// What a server without clients needs, generously.
+const RESERVE: u64 = 32;
+
 /// Raises the process's limit of descriptors as far as it may, and says what it is now.
 pub fn raise_descriptors() -> u64 {
     let found = getrlimit(Resource::Nofile);
@@ -20,8 +23,6 @@ impl ServerLimits {
     /// half for components, outbound connections and the admin listener: a server
     /// that is full can still be looked at and reloaded.
     pub fn within(mut self, descriptors: u64) -> Result<Self> {
-        /// What a server without clients needs, generously.
-        const RESERVE: u64 = 32;
         let most = descriptors.saturating_sub((descriptors / 10).max(RESERVE)).max(1);
         if self.connections == 0 {
             self.connections = most;
@@ -32,9 +33,9 @@ impl ServerLimits {
             "`connections` is {wanted}, but with {descriptors} descriptors (`ulimit -n`) there is room for {most}"
         );
         if self.files_open == 0 {
-            self.files_open = (descriptors / 10).max(RESERVE) / 2;
+            self.files_open = room_for_files(descriptors / 10);
         }
-        let most = (descriptors.saturating_sub(self.connections).max(RESERVE)) / 2;
+        let most = room_for_files(descriptors.saturating_sub(self.connections));
         let wanted = self.files_open;
         ensure!(
             wanted <= most,
@@ -45,6 +46,13 @@ impl ServerLimits {
     }
 }
 
+/// How many responses from static folders have room in what clients leave.
+fn room_for_files(rest: u64) -> u64 {
+    /// A file and its two variants, one of which is chosen when all are open.
+    const EACH: u64 = 3;
+    rest.max(RESERVE) / 2 / EACH
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -52,7 +60,7 @@ mod tests {
     #[test]
     fn nought_stands_for_a_share() {
         for (descriptors, connections, files_open) in
-            [(10_000, 9_000, 500), (1_000, 900, 50), (64, 32, 16), (20, 1, 16)]
+            [(10_000, 9_000, 166), (1_000, 900, 16), (64, 32, 5), (20, 1, 5)]
         {
             let limits = ServerLimits::default().within(descriptors).unwrap();
             assert_eq!((limits.connections, limits.files_open), (connections, files_open));
@@ -66,11 +74,11 @@ mod tests {
             files_open,
             ..ServerLimits::default()
         };
-        let set = limits(100, 450).within(1_000).unwrap();
-        assert_eq!((set.connections, set.files_open), (100, 450));
+        let set = limits(100, 150).within(1_000).unwrap();
+        assert_eq!((set.connections, set.files_open), (100, 150));
         let error = limits(901, 1).within(1_000).unwrap_err().to_string();
         assert!(error.contains("`connections` is 901") && error.contains("room for 900"));
-        let error = limits(100, 451).within(1_000).unwrap_err().to_string();
-        assert!(error.contains("`files_open` is 451") && error.contains("room for 450"));
+        let error = limits(100, 151).within(1_000).unwrap_err().to_string();
+        assert!(error.contains("`files_open` is 151") && error.contains("room for 150"));
     }
 }

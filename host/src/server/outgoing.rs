@@ -204,7 +204,7 @@ impl Outgoing {
 /// happened; this is what the exchange reports.
 fn fault_of(error: &BodyError) -> Fault {
     let kind = match error {
-        BodyError::Handler(cause) => match cause.0.downcast_ref::<Fault>() {
+        BodyError::Failed(cause) => match cause.0.downcast_ref::<Fault>() {
             Some(fault) => return fault.clone(),
             None => FaultKind::Bug,
         },

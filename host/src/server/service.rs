@@ -10,6 +10,7 @@ use super::fixed::{not_allowed, redirect, status};
 use super::outgoing::{Outgoing, outgoing};
 use super::request::{CLIENT_ADDRESS, cleanse, compact, normalise_head};
 use super::stream;
+use crate::body::Body;
 use crate::fault::{self, Fault};
 use crate::route::Found;
 use crate::site::Goal;
@@ -127,7 +128,9 @@ fn route(server: &Server, head: Parts, body: Incoming, exchange: Box<Exchange>) 
             let below = head.uri.path()[base.len()..].to_owned();
             let below = if below.is_empty() { "/".to_owned() } else { below };
             Step::Later(Box::pin(async move {
-                let response = files.serve(&head, &below, permit).await;
+                let mut exchange = exchange;
+                let served = files.serve(&head, &below, permit).await;
+                let response = served.unwrap_or_else(|fault| refusal(&fault, &mut exchange));
                 outgoing(response, exchange, None, None, None)
             }))
         }
@@ -136,15 +139,20 @@ fn route(server: &Server, head: Parts, body: Incoming, exchange: Box<Exchange>) 
 
 impl Step {
     /// Answers at once with something that is not a handler's.
-    fn now(response: Response<crate::body::Body>, exchange: Box<Exchange>) -> Self {
+    fn now(response: Response<Body>, exchange: Box<Exchange>) -> Self {
         Step::Now(Some(outgoing(response, exchange, None, None, None)))
     }
 
     /// Answers at once with a fault that came before any handler.
     fn refused(fault: &Fault, mut exchange: Box<Exchange>) -> Self {
-        exchange.fail(fault);
-        Self::now(fault::respond(fault.kind, exchange.id), exchange)
+        Self::now(refusal(fault, &mut exchange), exchange)
     }
+}
+
+/// What the client is told of a fault, which is counted.
+fn refusal(fault: &Fault, exchange: &mut Exchange) -> Response<Body> {
+    exchange.fail(fault);
+    fault::respond(fault.kind, exchange.id)
 }
 
 impl Future for Answer {

@@ -169,7 +169,7 @@ impl GuestBody {
 }
 
 fn handler_error(fault: &Fault) -> BodyError {
-    BodyError::Handler(Cause(Arc::new(fault.clone())))
+    BodyError::Failed(Cause(Arc::new(fault.clone())))
 }
 
 impl Drop for GuestBody {

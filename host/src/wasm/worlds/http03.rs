@@ -165,7 +165,7 @@ pub(in crate::wasm) fn wasi_error(error: BodyError) -> WasiError {
         BodyError::TooLarge { limit } => WasiError::HttpRequestBodySize(Some(limit)),
         BodyError::Stalled(_) | BodyError::TooSlow(_) => WasiError::ConnectionReadTimeout,
         BodyError::WrongLength | BodyError::Malformed => WasiError::HttpProtocolError,
-        BodyError::Handler(_) | BodyError::Other(_) => {
+        BodyError::Failed(_) | BodyError::Other(_) => {
             WasiError::InternalError(Some(error.to_string()))
         }
     }
