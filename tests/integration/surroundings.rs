@@ -1,6 +1,7 @@
 //! Reloads and what lies around them: work that takes long, files that come later,
 //! secrets and folders that are replaced, edits that come at a bad moment.
 
+use crate::support::client;
 use crate::support::server::{Server, Site, squall};
 use crate::support::{SOON, eventually};
 use squall_test_guests::{guest, marker, version};
@@ -277,4 +278,27 @@ fn a_secret_has_a_size() {
     let (status, stderr) = site.run();
     assert_eq!(status.code(), Some(64), "{stderr}");
     assert!(stderr.contains("secret `KEY`"), "{stderr}");
+}
+
+#[test]
+fn a_handler_that_comes_back_goes_on_counting() {
+    let (app, other) = (handler("app", "/", ""), handler("other", "/other", ""));
+    let site = Site::toml(&format!("{NO_POLL}{app}{other}"));
+    site.write("app.wasm", version("version03", 1));
+    site.write("other.wasm", version("version03", 1));
+    let server = site.start();
+    let address = server.address;
+    let slow = std::thread::spawn(move || client::get(address, "/slow/8000"));
+    server.await_in_flight(1);
+    let handlers = || server.status()["handlers"].as_array().unwrap().len();
+    server.site.replace("squall.toml", format!("{NO_POLL}{other}"));
+    eventually(SOON, "its end", || handlers() == 1);
+    let in_flight = || server.metric("squall_in_flight{handler=\"app\"}");
+    assert_eq!(in_flight(), 1.0, "its last request still runs");
+    server.site.replace("squall.toml", format!("{NO_POLL}{app}{other}"));
+    eventually(SOON, "its return", || handlers() == 2);
+    assert_eq!(server.generation("app"), 2, "no number is used twice");
+    assert_eq!(in_flight(), 1.0, "its last request still runs");
+    assert!(slow.join().unwrap().complete);
+    server.await_in_flight(0);
 }

@@ -231,7 +231,8 @@ impl Reloader {
             }
             let handle = match subject {
                 Subject::Config => {
-                    let read = config::read(watched.start(), self.source.clone(), site.clone());
+                    let read =
+                        config::read(watched.start(), self.source.clone(), self.registry.clone());
                     self.work.spawn(async move { Done::Config(read.await) })
                 }
                 Subject::Handler(name) => {

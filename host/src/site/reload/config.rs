@@ -6,7 +6,7 @@
 use super::super::handler::{Generation, Handler};
 use super::super::load::{Loaded, Workshop};
 use super::super::refusal::{Blame, Problem};
-use super::super::registry::Site;
+use super::super::registry::{Registry, Site};
 use super::depends::{Dependency, Mark};
 use super::watched::{Failure, Look};
 use crate::config::{Config, HandlerConfig, Source};
@@ -42,13 +42,14 @@ pub(super) struct Ready {
 }
 
 /// Reads the config. `None` if nothing can have changed.
-pub(super) async fn read(look: Look, source: Source, site: Arc<Site>) -> Option<Read> {
+pub(super) async fn read(look: Look, source: Source, registry: Arc<Registry>) -> Option<Read> {
     let reading = tokio::task::spawn_blocking(move || {
         let marks = look.marks()?;
+        let site = registry.site().clone();
         let keep: Vec<HandlerName> =
             site.handlers().map(|(handler, _)| handler.name.clone()).collect();
         let plan = match source.load(&keep) {
-            Ok(config) => plan(config, &site),
+            Ok(config) => plan(config, &site, &registry),
             Err(error) => Err(Failure {
                 reason: format!("{error:#}").replace('\n', "; "),
                 blame: Blame::Surroundings,
@@ -100,7 +101,7 @@ impl Ready {
     }
 }
 
-fn plan(config: Config, site: &Site) -> Result<Plan, Failure> {
+fn plan(config: Config, site: &Site, registry: &Registry) -> Result<Plan, Failure> {
     if let Some(key) = fixed_part(&site.config, &config) {
         let reason = format!("`{key}` cannot change while the server runs; restart it");
         return Err(Failure { reason, blame: Blame::Content, content: None });
@@ -111,18 +112,12 @@ fn plan(config: Config, site: &Site) -> Result<Plan, Failure> {
     }
     let (mut wanted, mut new, mut changed) = (Vec::new(), Vec::new(), Vec::new());
     for (name, handler_config) in &config.handlers {
-        let handler = match site.find(name) {
+        match site.find(name) {
             Some((_, generation)) if generation.config == *handler_config => continue,
-            Some((handler, _)) => {
-                changed.push(name.as_str());
-                handler.clone()
-            }
-            None => {
-                new.push(name.as_str());
-                Handler::new(name.clone())
-            }
-        };
-        wanted.push((handler, handler_config.clone()));
+            Some(_) => changed.push(name.as_str()),
+            None => new.push(name.as_str()),
+        }
+        wanted.push((registry.handler(name), handler_config.clone()));
     }
     let gone: Vec<&str> = site
         .handlers()
