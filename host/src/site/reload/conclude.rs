@@ -204,6 +204,7 @@ fn refuse(handler: &Handler, current: &Generation, error: &LoadError, took: Dura
     handler.meter.reloads.count(result);
     handler.reloads.failed(result, &error.to_string(), took);
     tracing::error!(
+        handler = %handler.name,
         generation = %current.number,
         "reload {result}, generation {} keeps serving: {}",
         current.number,
