@@ -23,6 +23,7 @@ mod languages;
 mod limits;
 mod logs;
 mod pool;
+mod refusals;
 mod reload;
 mod shutdown;
 mod start;

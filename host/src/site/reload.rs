@@ -8,6 +8,8 @@ mod component;
 mod conclude;
 mod config;
 mod depends;
+mod look;
+mod refused;
 mod survey;
 mod watched;
 
@@ -20,8 +22,10 @@ use crate::limits::ServerLimits;
 use crate::meter::ServerMeter;
 use component::Examined;
 use config::{Read, Ready};
-use depends::{Dependency, Mark};
+use depends::{Dependency, Marks};
 use futures_util::FutureExt;
+use look::Looked;
+use refused::Failure;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -30,7 +34,7 @@ use survey::{Interest, Surveyed, survey};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::{Id, JoinSet};
 use tokio::time::{Instant, sleep_until};
-use watched::{Failure, Watched};
+use watched::{Urge, Watched};
 
 /// What is kept up to date.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -71,7 +75,7 @@ enum Surveying {
 struct Loading {
     began: Instant,
     /// Of the config when it was read.
-    marks: Vec<Mark>,
+    marks: Marks,
     /// What has a say in whether it can be loaded.
     depends: Vec<Dependency>,
 }
@@ -85,8 +89,8 @@ enum Job {
 /// A job that has ended.
 enum Done {
     Survey(Surveyed),
-    Component(HandlerName, Option<Examined>),
-    Config(Option<Read>),
+    Component(HandlerName, Looked<Examined>),
+    Config(Looked<Read>),
     Load(Result<Ready, Failure>),
 }
 
@@ -202,7 +206,7 @@ impl Reloader {
     fn look_at_all(&mut self) {
         tracing::info!("reloading on request");
         for watched in self.subjects.values_mut() {
-            watched.force();
+            watched.force(Urge::Person);
         }
     }
 

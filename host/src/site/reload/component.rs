@@ -3,8 +3,8 @@
 use super::super::handler::{Generation, Handler};
 use super::super::load::Workshop;
 use super::super::refusal::LoadError;
-use super::depends::Mark;
-use super::watched::Look;
+use super::depends::Marks;
+use super::look::{Look, Looked};
 use crate::wasm::ContentHash;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 /// What a look at a handler came to.
 pub(super) struct Examined {
-    pub(super) marks: Vec<Mark>,
+    pub(super) marks: Marks,
     pub(super) took: Duration,
     pub(super) outcome: Outcome,
 }
@@ -31,18 +31,21 @@ pub(super) enum Outcome {
 }
 
 /// Reads the handler's files and, if what they say is new, makes a generation of it.
-/// `None` if nothing can have changed.
 pub(super) async fn examine(
     look: Look,
     workshop: Workshop,
     handler: Arc<Handler>,
     current: Arc<Generation>,
-) -> Option<Examined> {
+) -> Looked<Examined> {
     let began = Instant::now();
     let refused = look.refused;
-    let marks = tokio::task::spawn_blocking(move || look.marks()).await.ok()??;
+    let marks = match tokio::task::spawn_blocking(move || look.glance()).await {
+        Ok(Looked::Judged(marks)) => marks,
+        Ok(Looked::Growing(marks)) => return Looked::Growing(marks),
+        Ok(Looked::Nothing) | Err(_) => return Looked::Nothing,
+    };
     let outcome = judge(&workshop, &handler, &current, refused).await;
-    Some(Examined { marks, took: began.elapsed(), outcome })
+    Looked::Judged(Examined { marks, took: began.elapsed(), outcome })
 }
 
 async fn judge(

@@ -7,15 +7,16 @@ use super::super::handler::{Generation, Handler};
 use super::super::load::{Loaded, Workshop};
 use super::super::refusal::{Blame, Problem};
 use super::super::registry::{Registry, Site};
-use super::depends::{Dependency, Mark};
-use super::watched::{Failure, Look};
+use super::depends::{Dependency, Marks};
+use super::look::{Look, Looked};
+use super::refused::Failure;
 use crate::config::{Config, HandlerConfig, Source};
 use crate::id::HandlerName;
 use std::sync::Arc;
 
 /// What the config says now.
 pub(super) struct Read {
-    pub(super) marks: Vec<Mark>,
+    pub(super) marks: Marks,
     pub(super) plan: Result<Plan, Failure>,
 }
 
@@ -41,10 +42,14 @@ pub(super) struct Ready {
     pub(super) summary: String,
 }
 
-/// Reads the config. `None` if nothing can have changed.
-pub(super) async fn read(look: Look, source: Source, registry: Arc<Registry>) -> Option<Read> {
+/// Reads the config.
+pub(super) async fn read(look: Look, source: Source, registry: Arc<Registry>) -> Looked<Read> {
     let reading = tokio::task::spawn_blocking(move || {
-        let marks = look.marks()?;
+        let marks = match look.glance() {
+            Looked::Judged(marks) => marks,
+            Looked::Growing(marks) => return Looked::Growing(marks),
+            Looked::Nothing => return Looked::Nothing,
+        };
         let site = registry.site().clone();
         let keep: Vec<HandlerName> =
             site.handlers().map(|(handler, _)| handler.name.clone()).collect();
@@ -56,9 +61,9 @@ pub(super) async fn read(look: Look, source: Source, registry: Arc<Registry>) ->
                 content: None,
             }),
         };
-        Some(Read { marks, plan })
+        Looked::Judged(Read { marks, plan })
     });
-    reading.await.ok()?
+    reading.await.unwrap_or(Looked::Nothing)
 }
 
 /// Loads what a draft wants.
