@@ -97,3 +97,13 @@ fn no_handler_may_write_where_the_config_or_a_component_is() {
     let stderr = refusal(&format!("{GOOD}{twice}\n"));
     assert!(stderr.contains("there is a folder at `/x` already"), "{stderr}");
 }
+
+#[test]
+fn a_conflict_has_its_place_whatever_else_is_wrong() {
+    let stderr = refusal(&format!(
+        "[[routes]]\npath = \"no-slash\"\nstatus = 204\n\
+         [[routes]]\npath = \"/x\"\nstatus = 204\n\
+         [[routes]]\npath = \"/x\"\nstatus = 205\n{GOOD}"
+    ));
+    assert!(stderr.contains("toml:7:1: route `/x` is in conflict"), "{stderr}");
+}

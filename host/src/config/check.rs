@@ -40,10 +40,14 @@ pub(super) fn config(raw: raw::Raw, base: &Path) -> Result<Config, Vec<Problem>>
         }
     }
     problems.note(no_way_to_the_config(&handlers, base));
-    let mut routes = Vec::new();
+    let (mut routes, mut places) = (Vec::new(), Vec::new());
     for (i, route) in raw.routes.into_iter().enumerate() {
         let checked = route::route(route, base, &names);
-        routes.extend(problems.note(checked.map_err(|p| p.below(i).below("routes"))));
+        let checked = checked.map_err(|p| p.below(i).below("routes"));
+        if let Some(route) = problems.note(checked) {
+            routes.push(route);
+            places.push(i);
+        }
     }
     if routes.is_empty() && problems.0.is_empty() {
         problems.note::<()>(Err(Problem::new(
@@ -53,7 +57,7 @@ pub(super) fn config(raw: raw::Raw, base: &Path) -> Result<Config, Vec<Problem>>
     problems.note(Routes::new(routes.clone()).map_err(|conflict| {
         let (_, target) = &routes[conflict.route];
         let text = format!("{conflict} (this one leads to {target})");
-        Problem::new(text).below(conflict.route).below("routes")
+        Problem::new(text).below(places[conflict.route]).below("routes")
     }));
     if problems.0.is_empty() { Ok(Config { handlers, routes, ..server }) } else { Err(problems.0) }
 }
