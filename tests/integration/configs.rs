@@ -107,3 +107,19 @@ fn a_conflict_has_its_place_whatever_else_is_wrong() {
     ));
     assert!(stderr.contains("toml:7:1: route `/x` is in conflict"), "{stderr}");
 }
+
+#[test]
+fn an_address_is_listened_on_once() {
+    for (server, place) in [
+        ("listen = [\"127.0.0.1:3000\", \"localhost:3000\"]", "toml:2:29: "),
+        ("listen = \"127.0.0.1:3000\"\nadmin = \"127.0.0.1:3000\"", "toml:3:1: "),
+    ] {
+        let stderr = refusal(&format!("[server]\n{server}\n{GOOD}"));
+        assert!(stderr.contains(place) && stderr.contains("twice"), "{stderr}");
+    }
+    let any = "listen = [\"127.0.0.1:0\", \"127.0.0.1:0\"]\nadmin = \"127.0.0.1:0\"";
+    let site = Site::toml(&format!("[server]\n{any}\n{GOOD}"));
+    site.write("app.wasm", guest("hello03"));
+    let (status, _, stderr) = squall(&["check", "."], site.folder.path());
+    assert!(status.success(), "each is a port of its own: {stderr}");
+}

@@ -78,7 +78,8 @@ fn server(raw: raw::Server, base: &Path, problems: &mut Problems) -> Config {
     let at_server = |key: &'static str| move |p: Problem| p.below(key).below("server");
     problems.note(limits::of_server(&limits).map_err(at_server("limits")));
     let listen = problems.note(listen(raw.listen).map_err(at_server("listen")));
-    let admin = raw.admin.as_deref().map(admin_address).transpose();
+    let taken = listen.as_deref().unwrap_or_default();
+    let admin = raw.admin.as_deref().map(|text| free_of(admin_address(text)?, taken)).transpose();
     let admin = problems.note(admin.map_err(at_server("admin")));
     let proxies = Ranges::parse(&raw.trusted_proxies).map_err(Problem::new);
     let proxies = problems.note(proxies.map_err(at_server("trusted_proxies")));
@@ -103,8 +104,23 @@ fn listen(raw: Option<raw::OneOrMany>) -> Checked<Vec<SocketAddr>> {
         Some(raw::OneOrMany::Many(list)) if list.is_empty() => {
             Err(Problem::new("`listen` is empty; name at least one address"))
         }
-        Some(raw::OneOrMany::Many(list)) => list.iter().map(|text| address(text)).collect(),
+        Some(raw::OneOrMany::Many(list)) => {
+            let mut all = Vec::new();
+            for (i, text) in list.iter().enumerate() {
+                let checked = address(text).and_then(|address| free_of(address, &all));
+                all.push(checked.map_err(|p| p.below(i))?);
+            }
+            Ok(all)
+        }
     }
+}
+
+/// An address that no other listener has. Each port 0 becomes one of its own.
+fn free_of(address: SocketAddr, others: &[SocketAddr]) -> Checked<SocketAddr> {
+    if address.port() != 0 && others.contains(&address) {
+        return Err(Problem::new(format!("`{address}` is listened on twice; name it once")));
+    }
+    Ok(address)
 }
 
 fn address(text: &str) -> Checked<SocketAddr> {
