@@ -2,6 +2,7 @@
 
 use crate::support::server::{Site, squall};
 use squall_test_guests::guest;
+use std::os::unix::fs::symlink;
 
 const GOOD: &str =
     "[[routes]]\nmount = \"/\"\nhandler = \"app\"\n[handlers.app]\ncomponent = \"app.wasm\"\n";
@@ -122,4 +123,14 @@ fn an_address_is_listened_on_once() {
     site.write("app.wasm", guest("hello03"));
     let (status, _, stderr) = squall(&["check", "."], site.folder.path());
     assert!(status.success(), "each is a port of its own: {stderr}");
+}
+
+#[test]
+fn a_config_that_is_a_link_to_nowhere_is_no_folder_of_components() {
+    let site = Site::empty();
+    site.write("app.wasm", guest("hello03"));
+    symlink("nowhere.toml", site.file("squall.toml")).unwrap();
+    let (status, stderr) = site.run();
+    assert_eq!(status.code(), Some(64), "{stderr}");
+    assert!(stderr.contains("squall.toml") && stderr.contains("No such file"), "{stderr}");
 }

@@ -35,7 +35,9 @@ impl Source {
             std::fs::metadata(path).with_context(|| format!("cannot open `{}`", path.display()))?;
         if found.is_dir() {
             let file = path.join(CONFIG_FILE);
-            if file.exists() {
+            // A link to nowhere is a mistake too, and no reason to serve the folder
+            // without what its config says.
+            if std::fs::symlink_metadata(&file).is_ok() {
                 return Ok(Source::File(file));
             }
             if components_in(path)?.is_empty() {
