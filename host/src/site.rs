@@ -1,6 +1,7 @@
 //! What is being served: handlers with their generations, the current site behind
 //! one atomic pointer, and the reloads that replace it.
 
+mod given;
 mod handler;
 mod load;
 mod read;

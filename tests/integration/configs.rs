@@ -134,3 +134,14 @@ fn a_config_that_is_a_link_to_nowhere_is_no_folder_of_components() {
     assert_eq!(status.code(), Some(64), "{stderr}");
     assert!(stderr.contains("squall.toml") && stderr.contains("No such file"), "{stderr}");
 }
+
+#[test]
+fn a_secret_that_is_missing_hides_no_folder_that_is() {
+    let stderr = refusal(&format!(
+        "{GOOD}secrets = {{ KEY = {{ file = \"none\" }}, TWO = {{ env = \"SQUALL_NOT_SET\" }} }}\n\
+         folders = [{{ host = \"no-data\", guest = \"/x\" }}]\n"
+    ));
+    for word in ["secret `KEY`", "secret `TWO`", "no-data"] {
+        assert!(stderr.contains(word), "{word}: {stderr}");
+    }
+}

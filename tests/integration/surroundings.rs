@@ -302,3 +302,29 @@ fn a_handler_that_comes_back_goes_on_counting() {
     assert!(slow.join().unwrap().complete);
     server.await_in_flight(0);
 }
+
+#[test]
+fn a_granted_folder_that_is_replaced_is_a_new_generation() {
+    for limits in [NO_POLL, QUICK_POLL] {
+        let app = handler("app", "/", "folders = [{ host = \"data\", guest = \"/data\" }]");
+        let site = Site::toml(&format!("{limits}{app}"));
+        site.write("app.wasm", guest("faults03"));
+        site.write("data/note", "one");
+        site.write("next/note", "two");
+        let server = site.start();
+        let note = || server.get("/read?/data/note").text();
+        assert_eq!(note(), "one");
+        fs::rename(server.site.file("data"), server.site.file("old")).unwrap();
+        server.await_log("cannot open folder");
+        let ready = || client::get(server.admin, "/readyz").text();
+        eventually(SOON, "saying so", || ready().starts_with("degraded"));
+        fs::rename(server.site.file("next"), server.site.file("data")).unwrap();
+        eventually(SOON, "the new folder", || note() == "two");
+        assert_eq!(server.generation("app"), 2);
+        eventually(SOON, "being well again", || ready() == "ready\n");
+        // What is put into it is no change of it.
+        server.site.write("data/more", "");
+        let_settle();
+        assert_eq!(server.generation("app"), 2);
+    }
+}

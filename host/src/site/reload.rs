@@ -16,7 +16,7 @@ mod watched;
 use super::load::Workshop;
 use super::registry::Registry;
 use super::watch::{FolderWatch, Noticed};
-use crate::config::{Config, Source};
+use crate::config::{Config, HandlerConfig, Source};
 use crate::id::HandlerName;
 use crate::limits::ServerLimits;
 use crate::meter::ServerMeter;
@@ -175,8 +175,7 @@ impl Reloader {
         };
         follow(Subject::Config, config_depends(&self.source, &site.config));
         for (handler, generation) in site.handlers() {
-            let files = generation.config.files();
-            let depends = files.map(|file| Dependency::File(file.to_owned())).collect();
+            let depends = handler_depends(&generation.config).collect();
             follow(Subject::Handler(handler.name.clone()), depends);
         }
         self.survey_soon();
@@ -266,6 +265,13 @@ impl Reloader {
         self.running.insert(id, Job::Survey);
         self.surveying = Surveying::UnderWay { again: false };
     }
+}
+
+/// What a handler depends on, apart from the config.
+fn handler_depends(config: &HandlerConfig) -> impl Iterator<Item = Dependency> {
+    let files = config.files().map(|file| Dependency::File(file.to_owned()));
+    let folders = config.grants.folders.iter();
+    files.chain(folders.map(|folder| Dependency::Place(folder.host.clone())))
 }
 
 /// What the config depends on. That of one component is made up, and of nothing.

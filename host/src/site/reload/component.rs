@@ -1,4 +1,4 @@
-//! A look at a handler: its component and its secrets.
+//! A look at a handler: its component, its secrets and its folders.
 
 use super::super::handler::{Generation, Handler};
 use super::super::load::Workshop;
@@ -55,7 +55,7 @@ async fn judge(
     refused: Option<ContentHash>,
 ) -> Outcome {
     let config = &current.config;
-    let (bytes, values) = match workshop.read(config).await {
+    let (bytes, given) = match workshop.read(config).await {
         Ok(read) => read,
         Err(error) => return Outcome::Refused { error, content: None },
     };
@@ -63,14 +63,14 @@ async fn judge(
     if Some(hash) == refused {
         return Outcome::StillRefused;
     }
-    let values = match values {
-        Ok(values) => values,
+    let given = match given {
+        Ok(given) => given,
         Err(error) => return Outcome::Refused { error, content: None },
     };
     let made = if hash != current.component.hash {
-        workshop.make(handler, config, bytes, values).await
-    } else if values != current.values {
-        workshop.prepare(handler, config, current.component.clone(), values).await
+        workshop.make(handler, config, bytes, given).await
+    } else if given != current.given {
+        workshop.prepare(handler, config, current.component.clone(), given).await
     } else {
         return Outcome::Unchanged;
     };

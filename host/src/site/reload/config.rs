@@ -8,6 +8,7 @@ use super::super::load::{Loaded, Workshop};
 use super::super::refusal::{Blame, Problem};
 use super::super::registry::{Registry, Site};
 use super::depends::{Dependency, Marks};
+use super::handler_depends;
 use super::look::{Look, Looked};
 use super::refused::Failure;
 use crate::config::{Config, HandlerConfig, Source};
@@ -83,12 +84,9 @@ impl Draft {
 
     /// The files that have a say in whether it can be loaded.
     pub(super) fn depends(&self) -> Vec<Dependency> {
-        let files = self.wanted.iter().flat_map(|(_, config)| config.files());
+        let handlers = self.wanted.iter().flat_map(|(_, config)| handler_depends(config));
         let folders = self.config.static_folders();
-        files
-            .map(|file| Dependency::File(file.to_owned()))
-            .chain(folders.map(|folder| Dependency::Place(folder.to_owned())))
-            .collect()
+        handlers.chain(folders.map(|folder| Dependency::Place(folder.to_owned()))).collect()
     }
 }
 

@@ -42,6 +42,8 @@ impl PartialEq for Mark {
 struct Facts {
     device: u64,
     inode: u64,
+    /// A number of an inode may be given again.
+    created: Option<SystemTime>,
     /// Nothing of this matters of a place.
     content: Option<Content>,
 }
@@ -101,7 +103,8 @@ impl Dependency {
             changed: (found.ctime(), found.ctime_nsec()),
         };
         let content = (!matches!(self, Dependency::Place(_))).then_some(content);
-        let facts = Facts { device: found.dev(), inode: found.ino(), content };
+        let created = found.created().ok();
+        let facts = Facts { device: found.dev(), inode: found.ino(), created, content };
         Mark { facts: Some(facts), is_telling: content.is_none_or(Content::is_old) }
     }
 
