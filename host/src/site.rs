@@ -4,6 +4,7 @@
 mod given;
 mod handler;
 mod load;
+mod precious;
 mod read;
 mod refusal;
 mod registry;

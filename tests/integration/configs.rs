@@ -2,6 +2,7 @@
 
 use crate::support::server::{Site, squall};
 use squall_test_guests::guest;
+use std::fs;
 use std::os::unix::fs::symlink;
 
 const GOOD: &str =
@@ -81,25 +82,6 @@ fn a_conflict_is_reported_at_the_later_route_with_all_of_its_key() {
 }
 
 #[test]
-fn an_address_of_another_type_is_explained() {
-    let stderr = refusal(&format!("[server]\nlisten = 3000\n{GOOD}"));
-    assert!(stderr.contains("an address such as `\"127.0.0.1:3000\"`"), "{stderr}");
-}
-
-#[test]
-fn no_handler_may_write_where_the_config_or_a_component_is() {
-    for host in [".", "sub/..", ".."] {
-        let stderr = refusal(&format!(
-            "{GOOD}folders = [{{ host = \"{host}\", guest = \"/x\", access = \"read-write\" }}]\n"
-        ));
-        assert!(stderr.contains("could grant itself anything"), "{stderr}");
-    }
-    let twice = "folders = [{ host = \"a\", guest = \"/x\" }, { host = \"b\", guest = \"/x\" }]";
-    let stderr = refusal(&format!("{GOOD}{twice}\n"));
-    assert!(stderr.contains("there is a folder at `/x` already"), "{stderr}");
-}
-
-#[test]
 fn a_conflict_has_its_place_whatever_else_is_wrong() {
     let stderr = refusal(&format!(
         "[[routes]]\npath = \"no-slash\"\nstatus = 204\n\
@@ -123,6 +105,81 @@ fn an_address_is_listened_on_once() {
     site.write("app.wasm", guest("hello03"));
     let (status, _, stderr) = squall(&["check", "."], site.folder.path());
     assert!(status.success(), "each is a port of its own: {stderr}");
+}
+
+#[test]
+fn an_address_of_another_type_is_explained() {
+    let stderr = refusal(&format!("[server]\nlisten = 3000\n{GOOD}"));
+    assert!(stderr.contains("an address such as `\"127.0.0.1:3000\"`"), "{stderr}");
+}
+
+#[test]
+fn no_handler_may_write_where_the_config_or_a_component_is() {
+    for host in [".", "sub/..", ".."] {
+        let stderr = refusal(&format!(
+            "{GOOD}folders = [{{ host = \"{host}\", guest = \"/x\", access = \"read-write\" }}]\n"
+        ));
+        assert!(stderr.contains("could grant itself anything"), "{stderr}");
+    }
+    let twice = "folders = [{ host = \"a\", guest = \"/x\" }, { host = \"b\", guest = \"/x\" }]";
+    let stderr = refusal(&format!("{GOOD}{twice}\n"));
+    assert!(stderr.contains("there is a folder at `/x` already"), "{stderr}");
+}
+
+#[test]
+fn no_handler_may_write_a_crate_or_a_secret() {
+    let granted = "folders = [{ host = \"data\", guest = \"/x\", access = \"read-write\" }]";
+    for precious in ["source = \"data/app\"", "secrets = { KEY = { file = \"data/key\" } }"] {
+        let stderr = refusal(&format!("{GOOD}{precious}\n{granted}\n"));
+        assert!(stderr.contains("could grant itself anything"), "{precious}: {stderr}");
+    }
+    let code = "source = \"app\"\nfolders = [{ host = \"app/src\", guest = \"/x\", access = \"read-write\" }]";
+    let stderr = refusal(&format!("{GOOD}{code}\n"));
+    assert!(stderr.contains("could grant itself anything"), "{stderr}");
+}
+
+#[test]
+fn links_are_no_way_to_the_config_or_a_component() {
+    let granted = |host: &str| {
+        format!(
+            "{GOOD}health = \"/write?/x/made\"\n\
+             folders = [{{ host = \"{host}\", guest = \"/x\", access = \"read-write\" }}]\n"
+        )
+    };
+    type Links = fn(&Site);
+    let ways: [(&str, &str, Links); 5] = [
+        ("the folder", "link", |site| symlink(".", site.file("link")).unwrap()),
+        ("the component", "data", |site| {
+            fs::rename(site.file("app.wasm"), site.file("data/real.wasm")).unwrap();
+            symlink("data/real.wasm", site.file("app.wasm")).unwrap();
+        }),
+        ("a link on the way", "data", |site| {
+            fs::rename(site.file("app.wasm"), site.file("real.wasm")).unwrap();
+            symlink("../real.wasm", site.file("data/app.wasm")).unwrap();
+            symlink("data/app.wasm", site.file("app.wasm")).unwrap();
+        }),
+        ("the config", "data", |site| {
+            fs::rename(site.file("squall.toml"), site.file("data/real.toml")).unwrap();
+            symlink("data/real.toml", site.file("squall.toml")).unwrap();
+        }),
+        ("both", "link", |site| {
+            fs::rename(site.file("app.wasm"), site.file("data/real.wasm")).unwrap();
+            symlink("data/real.wasm", site.file("app.wasm")).unwrap();
+            symlink("data", site.file("link")).unwrap();
+        }),
+    ];
+    for (name, host, links) in ways {
+        let site = Site::toml(&granted(host));
+        site.write("app.wasm", guest("faults03"));
+        site.write("data/file", "");
+        links(&site);
+        let (status, _, stderr) = squall(&["check", "."], site.folder.path());
+        assert_eq!(status.code(), Some(64), "{name}: {stderr}");
+        assert!(stderr.contains("could grant itself anything"), "{name}: {stderr}");
+        assert!(stderr.contains("handler `app`"), "{name}: {stderr}");
+        let made = ["made", "data/made"].map(|file| site.file(file).exists());
+        assert_eq!(made, [false; 2], "{name}: it has run");
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ use crate::support::{SOON, eventually};
 use squall_test_guests::{guest, marker, version};
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::symlink;
 use std::process::Command;
 use std::time::Duration;
 
@@ -327,4 +328,20 @@ fn a_granted_folder_that_is_replaced_is_a_new_generation() {
         let_settle();
         assert_eq!(server.generation("app"), 2);
     }
+}
+
+#[test]
+fn a_granted_folder_does_not_become_the_configs() {
+    let folder = "folders = [{ host = \"link\", guest = \"/x\", access = \"read-write\" }]";
+    let app = handler("app", "/", folder);
+    let site = Site::toml(&format!("{NO_POLL}{app}"));
+    site.write("app.wasm", guest("hello03"));
+    site.write("data/file", "");
+    symlink("data", site.file("link")).unwrap();
+    let server = site.start();
+    symlink(".", server.site.file("tmp")).unwrap();
+    fs::rename(server.site.file("tmp"), server.site.file("link")).unwrap();
+    server.await_log("could grant itself anything");
+    assert_eq!(server.generation("app"), 1);
+    assert_eq!(server.status()["healthy"], false);
 }

@@ -19,7 +19,9 @@ use std::path::{Component, Path, PathBuf};
 
 type Checked<T> = Result<T, Problem>;
 
-pub(super) fn config(raw: raw::Raw, base: &Path) -> Result<Config, Vec<Problem>> {
+/// `file` is where `raw` was read from; paths in it are relative to its folder.
+pub(super) fn config(raw: raw::Raw, file: &Path) -> Result<Config, Vec<Problem>> {
+    let base = file.parent().unwrap_or(Path::new(""));
     let mut problems = Problems::default();
     let server = server(raw.server, base, &mut problems);
     let handler_limits = HandlerLimits::default().with(&raw.limits);
@@ -59,7 +61,11 @@ pub(super) fn config(raw: raw::Raw, base: &Path) -> Result<Config, Vec<Problem>>
         let text = format!("{conflict} (this one leads to {target})");
         Problem::new(text).below(places[conflict.route]).below("routes")
     }));
-    if problems.0.is_empty() { Ok(Config { handlers, routes, ..server }) } else { Err(problems.0) }
+    if problems.0.is_empty() {
+        Ok(Config { file: Some(file.to_owned()), handlers, routes, ..server })
+    } else {
+        Err(problems.0)
+    }
 }
 
 /// What is wrong so far: one mistake does not hide the next.
@@ -86,6 +92,7 @@ fn server(raw: raw::Server, base: &Path, problems: &mut Problems) -> Config {
     let access_log = raw.access_log.map(|text| text.parse::<AccessLog>()).transpose();
     let access_log = access_log.map_err(Problem::new).map_err(at_server("access_log"));
     Config {
+        file: None,
         listen: listen.unwrap_or_default(),
         admin: admin.flatten(),
         trusted_proxies: proxies.unwrap_or_default(),
@@ -135,24 +142,21 @@ fn admin_address(text: &str) -> Checked<SocketAddr> {
     super::check_admin(address(text)?).map_err(Problem::new)
 }
 
-/// A handler that could write the config or a component could give itself every
-/// grant.
+/// A handler that could write the config or what handlers are made of could give
+/// itself every grant. By names only: where they lead is known when they are opened.
 fn no_way_to_the_config(
     handlers: &BTreeMap<HandlerName, HandlerConfig>,
     base: &Path,
 ) -> Checked<()> {
     let mut precious = vec![plain(base)];
-    precious.extend(handlers.values().map(|handler| plain(&handler.component)));
+    precious.extend(handlers.values().flat_map(HandlerConfig::precious).map(|path| plain(&path)));
     for (name, handler) in handlers {
         for (i, folder) in handler.grants.folders.iter().enumerate() {
             let place = plain(&folder.host);
             if folder.access == Access::ReadWrite && precious.iter().any(|p| p.starts_with(&place))
             {
-                let problem = format!(
-                    "`{}` holds the config or a component, and who may write there could grant itself anything; grant a folder of its own",
-                    folder.host.display()
-                );
-                let problem = Problem::new(problem).below("host").below(i).below("folders");
+                let problem = Problem::new(folder.why_not_written());
+                let problem = problem.below("host").below(i).below("folders");
                 return Err(problem.below(name.as_str()).below("handlers"));
             }
         }

@@ -99,8 +99,7 @@ fn load_file(file: &Path) -> Result<Config> {
     }
     let text = std::fs::read_to_string(file).with_context(describe)?;
     let raw: raw::Raw = place::parse(file, &text)?;
-    let base = file.parent().unwrap_or(Path::new(""));
-    check::config(raw, base).map_err(|problems| {
+    check::config(raw, file).map_err(|problems| {
         let texts = problems.into_iter().map(|problem| problem.locate(file, &text).to_string());
         anyhow!("{}", texts.collect::<Vec<_>>().join("\n"))
     })
@@ -150,6 +149,7 @@ fn site_of(
         handlers.insert(name, handler);
     }
     Config {
+        file: None,
         listen: vec![default_listen()],
         admin: None,
         trusted_proxies: Ranges::default(),

@@ -4,6 +4,7 @@
 
 use super::given::Given;
 use super::handler::{Generation, Handler};
+use super::precious::Precious;
 use super::read::read_component;
 use super::refusal::{LoadError, Problem};
 use super::registry::{Folders, Site};
@@ -76,8 +77,15 @@ impl Workshop {
         handlers: Vec<(Arc<Handler>, HandlerConfig)>,
         config: Arc<Config>,
     ) -> Result<Loaded, Vec<Problem>> {
+        let all = config.clone();
+        let looked = blocking(move || Ok((Folders::open(&all), out_of_reach(&all)))).await;
+        let (opened, refused) = looked.map_err(|e| vec![Problem::around(e.to_string())])?;
         let mut loading = JoinSet::new();
         for (handler, config) in handlers {
+            // Not even tried: that would run it with what it must not have.
+            if refused.contains_key(&handler.name) {
+                continue;
+            }
             let workshop = self.clone();
             loading.spawn(async move {
                 let loaded = workshop.load(&handler, &config).await;
@@ -86,19 +94,11 @@ impl Workshop {
                     .map_err(|error| Problem::of(&handler.name, &config, &error))
             });
         }
-        let opened = blocking(move || Ok(Folders::open(&config))).await;
-        let mut problems = Vec::new();
-        let folders = match opened {
-            Ok(Ok(folders)) => folders,
-            Ok(Err(texts)) => {
-                problems.extend(texts.into_iter().map(Problem::around));
-                Folders::default()
-            }
-            Err(error) => {
-                problems.push(Problem::around(error.to_string()));
-                Folders::default()
-            }
-        };
+        let mut problems: Vec<Problem> = refused.into_values().collect();
+        let folders = opened.unwrap_or_else(|texts| {
+            problems.extend(texts.into_iter().map(Problem::around));
+            Folders::default()
+        });
         let mut generations = BTreeMap::new();
         while let Some(joined) = loading.join_next().await {
             match joined {
@@ -209,6 +209,17 @@ impl Workshop {
         }
         Ok(generation)
     }
+}
+
+/// What is wrong with what the handlers of a config may write: of all of them, as one
+/// that did not change could write what is new.
+fn out_of_reach(config: &Config) -> BTreeMap<HandlerName, Problem> {
+    let precious = Precious::of(config);
+    let check = |(name, handler): (&HandlerName, &HandlerConfig)| {
+        let error = precious.check(handler).err()?;
+        Some((name.clone(), Problem::of(name, handler, &error)))
+    };
+    config.handlers.iter().filter_map(check).collect()
 }
 
 async fn check_health(generation: &Generation, path: &str) -> Result<(), String> {

@@ -245,6 +245,7 @@ impl Reloader {
                         self.workshop.clone(),
                         handler.clone(),
                         generation.clone(),
+                        site.config.clone(),
                     );
                     let name = name.clone();
                     self.work.spawn(async move { Done::Component(name, examine.await) })

@@ -1,10 +1,12 @@
 //! A look at a handler: its component, its secrets and its folders.
 
 use super::super::handler::{Generation, Handler};
-use super::super::load::Workshop;
+use super::super::load::{Workshop, blocking};
+use super::super::precious::Precious;
 use super::super::refusal::LoadError;
 use super::depends::Marks;
 use super::look::{Look, Looked};
+use crate::config::Config;
 use crate::wasm::ContentHash;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +38,7 @@ pub(super) async fn examine(
     workshop: Workshop,
     handler: Arc<Handler>,
     current: Arc<Generation>,
+    site: Arc<Config>,
 ) -> Looked<Examined> {
     let began = Instant::now();
     let refused = look.refused;
@@ -44,7 +47,7 @@ pub(super) async fn examine(
         Ok(Looked::Growing(marks)) => return Looked::Growing(marks),
         Ok(Looked::Nothing) | Err(_) => return Looked::Nothing,
     };
-    let outcome = judge(&workshop, &handler, &current, refused).await;
+    let outcome = judge(&workshop, &handler, &current, site, refused).await;
     Looked::Judged(Examined { marks, took: began.elapsed(), outcome })
 }
 
@@ -52,6 +55,7 @@ async fn judge(
     workshop: &Workshop,
     handler: &Arc<Handler>,
     current: &Generation,
+    site: Arc<Config>,
     refused: Option<ContentHash>,
 ) -> Outcome {
     let config = &current.config;
@@ -63,7 +67,9 @@ async fn judge(
     if Some(hash) == refused {
         return Outcome::StillRefused;
     }
-    let given = match given {
+    let granted = config.clone();
+    let reach = blocking(move || Precious::of(&site).check(&granted)).await;
+    let given = match reach.and(given) {
         Ok(given) => given,
         Err(error) => return Outcome::Refused { error, content: None },
     };
