@@ -26,6 +26,8 @@ use std::path::{Path, PathBuf};
 /// directory, ready to be opened.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
+    /// What it was read from, if somebody wrote it.
+    pub file: Option<PathBuf>,
     pub listen: Vec<SocketAddr>,
     /// The admin listener, off unless configured.
     pub admin: Option<SocketAddr>,
@@ -73,6 +75,12 @@ impl HandlerConfig {
         });
         std::iter::once(self.component.as_path()).chain(secrets)
     }
+
+    /// What no handler may write: who could would decide what runs, and with what.
+    pub fn precious(&self) -> impl Iterator<Item = PathBuf> {
+        let source = self.source.iter().flat_map(|source| [source.clone(), source.join("src")]);
+        self.files().map(Path::to_owned).chain(source)
+    }
 }
 
 /// What a handler may reach. Nothing by default.
@@ -101,6 +109,16 @@ pub struct Folder {
     pub host: PathBuf,
     pub guest: String,
     pub access: Access,
+}
+
+impl Folder {
+    /// What is wrong with writing to it, if it holds something precious.
+    pub fn why_not_written(&self) -> String {
+        format!(
+            "`{}` holds the config, or a component, crate or secret, and who may write there could grant itself anything; grant a folder of its own",
+            self.host.display()
+        )
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,8 +1,10 @@
 //! What is being served: handlers with their generations, the current site behind
 //! one atomic pointer, and the reloads that replace it.
 
+mod given;
 mod handler;
 mod load;
+mod precious;
 mod read;
 mod refusal;
 mod registry;

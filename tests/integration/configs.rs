@@ -2,6 +2,8 @@
 
 use crate::support::server::{Site, squall};
 use squall_test_guests::guest;
+use std::fs;
+use std::os::unix::fs::symlink;
 
 const GOOD: &str =
     "[[routes]]\nmount = \"/\"\nhandler = \"app\"\n[handlers.app]\ncomponent = \"app.wasm\"\n";
@@ -80,6 +82,32 @@ fn a_conflict_is_reported_at_the_later_route_with_all_of_its_key() {
 }
 
 #[test]
+fn a_conflict_has_its_place_whatever_else_is_wrong() {
+    let stderr = refusal(&format!(
+        "[[routes]]\npath = \"no-slash\"\nstatus = 204\n\
+         [[routes]]\npath = \"/x\"\nstatus = 204\n\
+         [[routes]]\npath = \"/x\"\nstatus = 205\n{GOOD}"
+    ));
+    assert!(stderr.contains("toml:7:1: route `/x` is in conflict"), "{stderr}");
+}
+
+#[test]
+fn an_address_is_listened_on_once() {
+    for (server, place) in [
+        ("listen = [\"127.0.0.1:3000\", \"localhost:3000\"]", "toml:2:29: "),
+        ("listen = \"127.0.0.1:3000\"\nadmin = \"127.0.0.1:3000\"", "toml:3:1: "),
+    ] {
+        let stderr = refusal(&format!("[server]\n{server}\n{GOOD}"));
+        assert!(stderr.contains(place) && stderr.contains("twice"), "{stderr}");
+    }
+    let any = "listen = [\"127.0.0.1:0\", \"127.0.0.1:0\"]\nadmin = \"127.0.0.1:0\"";
+    let site = Site::toml(&format!("[server]\n{any}\n{GOOD}"));
+    site.write("app.wasm", guest("hello03"));
+    let (status, _, stderr) = squall(&["check", "."], site.folder.path());
+    assert!(status.success(), "each is a port of its own: {stderr}");
+}
+
+#[test]
 fn an_address_of_another_type_is_explained() {
     let stderr = refusal(&format!("[server]\nlisten = 3000\n{GOOD}"));
     assert!(stderr.contains("an address such as `\"127.0.0.1:3000\"`"), "{stderr}");
@@ -96,4 +124,81 @@ fn no_handler_may_write_where_the_config_or_a_component_is() {
     let twice = "folders = [{ host = \"a\", guest = \"/x\" }, { host = \"b\", guest = \"/x\" }]";
     let stderr = refusal(&format!("{GOOD}{twice}\n"));
     assert!(stderr.contains("there is a folder at `/x` already"), "{stderr}");
+}
+
+#[test]
+fn no_handler_may_write_a_crate_or_a_secret() {
+    let granted = "folders = [{ host = \"data\", guest = \"/x\", access = \"read-write\" }]";
+    for precious in ["source = \"data/app\"", "secrets = { KEY = { file = \"data/key\" } }"] {
+        let stderr = refusal(&format!("{GOOD}{precious}\n{granted}\n"));
+        assert!(stderr.contains("could grant itself anything"), "{precious}: {stderr}");
+    }
+    let code = "source = \"app\"\nfolders = [{ host = \"app/src\", guest = \"/x\", access = \"read-write\" }]";
+    let stderr = refusal(&format!("{GOOD}{code}\n"));
+    assert!(stderr.contains("could grant itself anything"), "{stderr}");
+}
+
+#[test]
+fn links_are_no_way_to_the_config_or_a_component() {
+    let granted = |host: &str| {
+        format!(
+            "{GOOD}health = \"/write?/x/made\"\n\
+             folders = [{{ host = \"{host}\", guest = \"/x\", access = \"read-write\" }}]\n"
+        )
+    };
+    type Links = fn(&Site);
+    let ways: [(&str, &str, Links); 5] = [
+        ("the folder", "link", |site| symlink(".", site.file("link")).unwrap()),
+        ("the component", "data", |site| {
+            fs::rename(site.file("app.wasm"), site.file("data/real.wasm")).unwrap();
+            symlink("data/real.wasm", site.file("app.wasm")).unwrap();
+        }),
+        ("a link on the way", "data", |site| {
+            fs::rename(site.file("app.wasm"), site.file("real.wasm")).unwrap();
+            symlink("../real.wasm", site.file("data/app.wasm")).unwrap();
+            symlink("data/app.wasm", site.file("app.wasm")).unwrap();
+        }),
+        ("the config", "data", |site| {
+            fs::rename(site.file("squall.toml"), site.file("data/real.toml")).unwrap();
+            symlink("data/real.toml", site.file("squall.toml")).unwrap();
+        }),
+        ("both", "link", |site| {
+            fs::rename(site.file("app.wasm"), site.file("data/real.wasm")).unwrap();
+            symlink("data/real.wasm", site.file("app.wasm")).unwrap();
+            symlink("data", site.file("link")).unwrap();
+        }),
+    ];
+    for (name, host, links) in ways {
+        let site = Site::toml(&granted(host));
+        site.write("app.wasm", guest("faults03"));
+        site.write("data/file", "");
+        links(&site);
+        let (status, _, stderr) = squall(&["check", "."], site.folder.path());
+        assert_eq!(status.code(), Some(64), "{name}: {stderr}");
+        assert!(stderr.contains("could grant itself anything"), "{name}: {stderr}");
+        assert!(stderr.contains("handler `app`"), "{name}: {stderr}");
+        let made = ["made", "data/made"].map(|file| site.file(file).exists());
+        assert_eq!(made, [false; 2], "{name}: it has run");
+    }
+}
+
+#[test]
+fn a_config_that_is_a_link_to_nowhere_is_no_folder_of_components() {
+    let site = Site::empty();
+    site.write("app.wasm", guest("hello03"));
+    symlink("nowhere.toml", site.file("squall.toml")).unwrap();
+    let (status, stderr) = site.run();
+    assert_eq!(status.code(), Some(64), "{stderr}");
+    assert!(stderr.contains("squall.toml") && stderr.contains("No such file"), "{stderr}");
+}
+
+#[test]
+fn a_secret_that_is_missing_hides_no_folder_that_is() {
+    let stderr = refusal(&format!(
+        "{GOOD}secrets = {{ KEY = {{ file = \"none\" }}, TWO = {{ env = \"SQUALL_NOT_SET\" }} }}\n\
+         folders = [{{ host = \"no-data\", guest = \"/x\" }}]\n"
+    ));
+    for word in ["secret `KEY`", "secret `TWO`", "no-data"] {
+        assert!(stderr.contains(word), "{word}: {stderr}");
+    }
 }

@@ -24,6 +24,7 @@ mod limits;
 mod logs;
 mod patience;
 mod pool;
+mod refusals;
 mod reload;
 mod shutdown;
 mod start;

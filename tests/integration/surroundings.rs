@@ -1,11 +1,13 @@
 //! Reloads and what lies around them: work that takes long, files that come later,
 //! secrets and folders that are replaced, edits that come at a bad moment.
 
+use crate::support::client;
 use crate::support::server::{Server, Site, squall};
 use crate::support::{SOON, eventually};
 use squall_test_guests::{guest, marker, version};
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::symlink;
 use std::process::Command;
 use std::time::Duration;
 
@@ -277,4 +279,69 @@ fn a_secret_has_a_size() {
     let (status, stderr) = site.run();
     assert_eq!(status.code(), Some(64), "{stderr}");
     assert!(stderr.contains("secret `KEY`"), "{stderr}");
+}
+
+#[test]
+fn a_handler_that_comes_back_goes_on_counting() {
+    let (app, other) = (handler("app", "/", ""), handler("other", "/other", ""));
+    let site = Site::toml(&format!("{NO_POLL}{app}{other}"));
+    site.write("app.wasm", version("version03", 1));
+    site.write("other.wasm", version("version03", 1));
+    let server = site.start();
+    let address = server.address;
+    let slow = std::thread::spawn(move || client::get(address, "/slow/8000"));
+    server.await_in_flight(1);
+    let handlers = || server.status()["handlers"].as_array().unwrap().len();
+    server.site.replace("squall.toml", format!("{NO_POLL}{other}"));
+    eventually(SOON, "its end", || handlers() == 1);
+    let in_flight = || server.metric("squall_in_flight{handler=\"app\"}");
+    assert_eq!(in_flight(), 1.0, "its last request still runs");
+    server.site.replace("squall.toml", format!("{NO_POLL}{app}{other}"));
+    eventually(SOON, "its return", || handlers() == 2);
+    assert_eq!(server.generation("app"), 2, "no number is used twice");
+    assert_eq!(in_flight(), 1.0, "its last request still runs");
+    assert!(slow.join().unwrap().complete);
+    server.await_in_flight(0);
+}
+
+#[test]
+fn a_granted_folder_that_is_replaced_is_a_new_generation() {
+    for limits in [NO_POLL, QUICK_POLL] {
+        let app = handler("app", "/", "folders = [{ host = \"data\", guest = \"/data\" }]");
+        let site = Site::toml(&format!("{limits}{app}"));
+        site.write("app.wasm", guest("faults03"));
+        site.write("data/note", "one");
+        site.write("next/note", "two");
+        let server = site.start();
+        let note = || server.get("/read?/data/note").text();
+        assert_eq!(note(), "one");
+        fs::rename(server.site.file("data"), server.site.file("old")).unwrap();
+        server.await_log("cannot open folder");
+        let ready = || client::get(server.admin, "/readyz").text();
+        eventually(SOON, "saying so", || ready().starts_with("degraded"));
+        fs::rename(server.site.file("next"), server.site.file("data")).unwrap();
+        eventually(SOON, "the new folder", || note() == "two");
+        assert_eq!(server.generation("app"), 2);
+        eventually(SOON, "being well again", || ready() == "ready\n");
+        // What is put into it is no change of it.
+        server.site.write("data/more", "");
+        let_settle();
+        assert_eq!(server.generation("app"), 2);
+    }
+}
+
+#[test]
+fn a_granted_folder_does_not_become_the_configs() {
+    let folder = "folders = [{ host = \"link\", guest = \"/x\", access = \"read-write\" }]";
+    let app = handler("app", "/", folder);
+    let site = Site::toml(&format!("{NO_POLL}{app}"));
+    site.write("app.wasm", guest("hello03"));
+    site.write("data/file", "");
+    symlink("data", site.file("link")).unwrap();
+    let server = site.start();
+    symlink(".", server.site.file("tmp")).unwrap();
+    fs::rename(server.site.file("tmp"), server.site.file("link")).unwrap();
+    server.await_log("could grant itself anything");
+    assert_eq!(server.generation("app"), 1);
+    assert_eq!(server.status()["healthy"], false);
 }

@@ -19,7 +19,9 @@ use std::path::{Component, Path, PathBuf};
 
 type Checked<T> = Result<T, Problem>;
 
-pub(super) fn config(raw: raw::Raw, base: &Path) -> Result<Config, Vec<Problem>> {
+/// `file` is where `raw` was read from; paths in it are relative to its folder.
+pub(super) fn config(raw: raw::Raw, file: &Path) -> Result<Config, Vec<Problem>> {
+    let base = file.parent().unwrap_or(Path::new(""));
     let mut problems = Problems::default();
     let server = server(raw.server, base, &mut problems);
     let handler_limits = HandlerLimits::default().with(&raw.limits);
@@ -40,10 +42,14 @@ pub(super) fn config(raw: raw::Raw, base: &Path) -> Result<Config, Vec<Problem>>
         }
     }
     problems.note(no_way_to_the_config(&handlers, base));
-    let mut routes = Vec::new();
+    let (mut routes, mut places) = (Vec::new(), Vec::new());
     for (i, route) in raw.routes.into_iter().enumerate() {
         let checked = route::route(route, base, &names);
-        routes.extend(problems.note(checked.map_err(|p| p.below(i).below("routes"))));
+        let checked = checked.map_err(|p| p.below(i).below("routes"));
+        if let Some(route) = problems.note(checked) {
+            routes.push(route);
+            places.push(i);
+        }
     }
     if routes.is_empty() && problems.0.is_empty() {
         problems.note::<()>(Err(Problem::new(
@@ -53,9 +59,13 @@ pub(super) fn config(raw: raw::Raw, base: &Path) -> Result<Config, Vec<Problem>>
     problems.note(Routes::new(routes.clone()).map_err(|conflict| {
         let (_, target) = &routes[conflict.route];
         let text = format!("{conflict} (this one leads to {target})");
-        Problem::new(text).below(conflict.route).below("routes")
+        Problem::new(text).below(places[conflict.route]).below("routes")
     }));
-    if problems.0.is_empty() { Ok(Config { handlers, routes, ..server }) } else { Err(problems.0) }
+    if problems.0.is_empty() {
+        Ok(Config { file: Some(file.to_owned()), handlers, routes, ..server })
+    } else {
+        Err(problems.0)
+    }
 }
 
 /// What is wrong so far: one mistake does not hide the next.
@@ -74,13 +84,15 @@ fn server(raw: raw::Server, base: &Path, problems: &mut Problems) -> Config {
     let at_server = |key: &'static str| move |p: Problem| p.below(key).below("server");
     problems.note(limits::of_server(&limits).map_err(at_server("limits")));
     let listen = problems.note(listen(raw.listen).map_err(at_server("listen")));
-    let admin = raw.admin.as_deref().map(admin_address).transpose();
+    let taken = listen.as_deref().unwrap_or_default();
+    let admin = raw.admin.as_deref().map(|text| free_of(admin_address(text)?, taken)).transpose();
     let admin = problems.note(admin.map_err(at_server("admin")));
     let proxies = Ranges::parse(&raw.trusted_proxies).map_err(Problem::new);
     let proxies = problems.note(proxies.map_err(at_server("trusted_proxies")));
     let access_log = raw.access_log.map(|text| text.parse::<AccessLog>()).transpose();
     let access_log = access_log.map_err(Problem::new).map_err(at_server("access_log"));
     Config {
+        file: None,
         listen: listen.unwrap_or_default(),
         admin: admin.flatten(),
         trusted_proxies: proxies.unwrap_or_default(),
@@ -99,8 +111,23 @@ fn listen(raw: Option<raw::OneOrMany>) -> Checked<Vec<SocketAddr>> {
         Some(raw::OneOrMany::Many(list)) if list.is_empty() => {
             Err(Problem::new("`listen` is empty; name at least one address"))
         }
-        Some(raw::OneOrMany::Many(list)) => list.iter().map(|text| address(text)).collect(),
+        Some(raw::OneOrMany::Many(list)) => {
+            let mut all = Vec::new();
+            for (i, text) in list.iter().enumerate() {
+                let checked = address(text).and_then(|address| free_of(address, &all));
+                all.push(checked.map_err(|p| p.below(i))?);
+            }
+            Ok(all)
+        }
     }
+}
+
+/// An address that no other listener has. Each port 0 becomes one of its own.
+fn free_of(address: SocketAddr, others: &[SocketAddr]) -> Checked<SocketAddr> {
+    if address.port() != 0 && others.contains(&address) {
+        return Err(Problem::new(format!("`{address}` is listened on twice; name it once")));
+    }
+    Ok(address)
 }
 
 fn address(text: &str) -> Checked<SocketAddr> {
@@ -115,24 +142,21 @@ fn admin_address(text: &str) -> Checked<SocketAddr> {
     super::check_admin(address(text)?).map_err(Problem::new)
 }
 
-/// A handler that could write the config or a component could give itself every
-/// grant.
+/// A handler that could write the config or what handlers are made of could give
+/// itself every grant. By names only: where they lead is known when they are opened.
 fn no_way_to_the_config(
     handlers: &BTreeMap<HandlerName, HandlerConfig>,
     base: &Path,
 ) -> Checked<()> {
     let mut precious = vec![plain(base)];
-    precious.extend(handlers.values().map(|handler| plain(&handler.component)));
+    precious.extend(handlers.values().flat_map(HandlerConfig::precious).map(|path| plain(&path)));
     for (name, handler) in handlers {
         for (i, folder) in handler.grants.folders.iter().enumerate() {
             let place = plain(&folder.host);
             if folder.access == Access::ReadWrite && precious.iter().any(|p| p.starts_with(&place))
             {
-                let problem = format!(
-                    "`{}` holds the config or a component, and who may write there could grant itself anything; grant a folder of its own",
-                    folder.host.display()
-                );
-                let problem = Problem::new(problem).below("host").below(i).below("folders");
+                let problem = Problem::new(folder.why_not_written());
+                let problem = problem.below("host").below(i).below("folders");
                 return Err(problem.below(name.as_str()).below("handlers"));
             }
         }

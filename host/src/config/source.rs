@@ -35,7 +35,9 @@ impl Source {
             std::fs::metadata(path).with_context(|| format!("cannot open `{}`", path.display()))?;
         if found.is_dir() {
             let file = path.join(CONFIG_FILE);
-            if file.exists() {
+            // A link to nowhere is a mistake too, and no reason to serve the folder
+            // without what its config says.
+            if std::fs::symlink_metadata(&file).is_ok() {
                 return Ok(Source::File(file));
             }
             if components_in(path)?.is_empty() {
@@ -97,8 +99,7 @@ fn load_file(file: &Path) -> Result<Config> {
     }
     let text = std::fs::read_to_string(file).with_context(describe)?;
     let raw: raw::Raw = place::parse(file, &text)?;
-    let base = file.parent().unwrap_or(Path::new(""));
-    check::config(raw, base).map_err(|problems| {
+    check::config(raw, file).map_err(|problems| {
         let texts = problems.into_iter().map(|problem| problem.locate(file, &text).to_string());
         anyhow!("{}", texts.collect::<Vec<_>>().join("\n"))
     })
@@ -148,6 +149,7 @@ fn site_of(
         handlers.insert(name, handler);
     }
     Config {
+        file: None,
         listen: vec![default_listen()],
         admin: None,
         trusted_proxies: Ranges::default(),

@@ -31,8 +31,13 @@ struct Snapshot(Admin);
 impl Collector for Snapshot {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), Error> {
         let site = self.0.registry.site().clone();
-        let handlers: Vec<(String, Arc<HandlerMeter>)> =
-            site.handlers().map(|(h, _)| (h.name.to_string(), h.meter.clone())).collect();
+        let handlers: Vec<(String, Arc<HandlerMeter>)> = self
+            .0
+            .registry
+            .handlers()
+            .into_iter()
+            .map(|handler| (handler.name.to_string(), handler.meter.clone()))
+            .collect();
         encode_handlers(&mut encoder, &handlers)?;
         encode_generations(&mut encoder, &site)?;
         encode_server(&mut encoder, &self.0)

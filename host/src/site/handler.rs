@@ -1,6 +1,6 @@
 //! A handler over its whole life, and one generation of it.
 
-use super::read::Values;
+use super::given::Given;
 use super::status::ReloadLog;
 use crate::body::{Body, Waited};
 use crate::config::{HandlerConfig, Isolation};
@@ -51,8 +51,7 @@ pub struct Generation {
     /// What it was made from; a reload that changes nothing keeps it.
     pub config: HandlerConfig,
     pub loaded_at: SystemTime,
-    /// The config values and secrets that it was given.
-    pub(super) values: Values,
+    pub(super) given: Given,
     handler: Arc<Handler>,
     pub(super) pool: Arc<Pool>,
 }
@@ -62,7 +61,7 @@ impl Generation {
         number: GenerationNumber,
         component: Component,
         config: HandlerConfig,
-        values: Values,
+        given: Given,
         handler: Arc<Handler>,
         pool: Arc<Pool>,
     ) -> Arc<Self> {
@@ -73,7 +72,7 @@ impl Generation {
             limits: config.limits.clone(),
             config,
             loaded_at: SystemTime::now(),
-            values,
+            given,
             handler,
             pool,
         })

@@ -2,8 +2,10 @@
 //! whole, the component compiled off the async threads, an instance made once, a
 //! health request answered.
 
+use super::given::Given;
 use super::handler::{Generation, Handler};
-use super::read::{Values, read_component};
+use super::precious::Precious;
+use super::read::read_component;
 use super::refusal::{LoadError, Problem};
 use super::registry::{Folders, Site};
 use crate::body::Body;
@@ -16,7 +18,6 @@ use anyhow::{Result, bail};
 use http::Request;
 use http_body_util::{BodyExt, Limited};
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -76,8 +77,15 @@ impl Workshop {
         handlers: Vec<(Arc<Handler>, HandlerConfig)>,
         config: Arc<Config>,
     ) -> Result<Loaded, Vec<Problem>> {
+        let all = config.clone();
+        let looked = blocking(move || Ok((Folders::open(&all), out_of_reach(&all)))).await;
+        let (opened, refused) = looked.map_err(|e| vec![Problem::around(e.to_string())])?;
         let mut loading = JoinSet::new();
         for (handler, config) in handlers {
+            // Not even tried: that would run it with what it must not have.
+            if refused.contains_key(&handler.name) {
+                continue;
+            }
             let workshop = self.clone();
             loading.spawn(async move {
                 let loaded = workshop.load(&handler, &config).await;
@@ -86,19 +94,11 @@ impl Workshop {
                     .map_err(|error| Problem::of(&handler.name, &config, &error))
             });
         }
-        let opened = blocking(move || Ok(Folders::open(&config))).await;
-        let mut problems = Vec::new();
-        let folders = match opened {
-            Ok(Ok(folders)) => folders,
-            Ok(Err(texts)) => {
-                problems.extend(texts.into_iter().map(Problem::around));
-                Folders::default()
-            }
-            Err(error) => {
-                problems.push(Problem::around(error.to_string()));
-                Folders::default()
-            }
-        };
+        let mut problems: Vec<Problem> = refused.into_values().collect();
+        let folders = opened.unwrap_or_else(|texts| {
+            problems.extend(texts.into_iter().map(Problem::around));
+            Folders::default()
+        });
         let mut generations = BTreeMap::new();
         while let Some(joined) = loading.join_next().await {
             match joined {
@@ -121,19 +121,19 @@ impl Workshop {
         handler: &Arc<Handler>,
         config: &HandlerConfig,
     ) -> Result<Arc<Generation>, LoadError> {
-        let (bytes, values) = self.read(config).await?;
-        self.make(handler, config, bytes, values?).await
+        let (bytes, given) = self.read(config).await?;
+        self.make(handler, config, bytes, given?).await
     }
 
-    /// Reads the handler's file, and then its secrets.
+    /// Reads the handler's file, and then what it is given.
     pub(super) async fn read(
         &self,
         config: &HandlerConfig,
-    ) -> Result<(Vec<u8>, Result<Values, LoadError>), LoadError> {
+    ) -> Result<(Vec<u8>, Result<Given, LoadError>), LoadError> {
         let (config, limit) = (config.clone(), self.component_size);
         blocking(move || {
             let bytes = read_component(&config.component, limit)?;
-            Ok((bytes, Values::read(&config).map_err(LoadError::Grant)))
+            Ok((bytes, Given::read(&config).map_err(LoadError::Grant)))
         })
         .await
     }
@@ -144,7 +144,7 @@ impl Workshop {
         handler: &Arc<Handler>,
         config: &HandlerConfig,
         bytes: Vec<u8>,
-        values: Values,
+        given: Given,
     ) -> Result<Arc<Generation>, LoadError> {
         let (loader, size) = (self.runtime.loader.clone(), bytes.len());
         let mut compiling = std::pin::pin!(blocking(move || Ok(loader.load(&bytes)?)));
@@ -156,7 +156,7 @@ impl Workshop {
                 compiling.await
             }
         };
-        self.prepare(handler, config, component?, values).await
+        self.prepare(handler, config, component?, given).await
     }
 
     /// Gives a component its grants and limits, and tries it.
@@ -165,10 +165,8 @@ impl Workshop {
         handler: &Arc<Handler>,
         config: &HandlerConfig,
         component: Component,
-        values: Values,
+        given: Given,
     ) -> Result<Arc<Generation>, LoadError> {
-        let granted = config.clone();
-        blocking(move || check_folders(&granted)).await?;
         let number = handler.next_generation();
         let private = config.grants.outbound_private.clone();
         let outbound = config.grants.outbound.clone().with_private(private.clone());
@@ -176,8 +174,8 @@ impl Workshop {
             handler: handler.name.clone(),
             generation: number,
             limits: config.limits.clone(),
-            values: Arc::new(values.0.clone().into_iter().collect()),
-            environment: values.0.clone().into_iter().collect(),
+            values: Arc::new(given.values.0.clone().into_iter().collect()),
+            environment: given.values.0.clone().into_iter().collect(),
             folders: config
                 .grants
                 .folders
@@ -203,7 +201,7 @@ impl Workshop {
         );
         pool.try_instance().await.map_err(|fault| LoadError::Instance(fault.detail))?;
         let generation =
-            Generation::new(number, component, config.clone(), values, handler.clone(), pool);
+            Generation::new(number, component, config.clone(), given, handler.clone(), pool);
         if let Some(path) = &config.health {
             check_health(&generation, path)
                 .await
@@ -213,14 +211,15 @@ impl Workshop {
     }
 }
 
-/// An instance opens them for itself; one that is not there is better known now.
-fn check_folders(config: &HandlerConfig) -> Result<(), LoadError> {
-    for folder in &config.grants.folders {
-        File::open(&folder.host).map_err(|e| {
-            LoadError::Grant(format!("cannot open folder `{}`: {e}", folder.host.display()))
-        })?;
-    }
-    Ok(())
+/// What is wrong with what the handlers of a config may write: of all of them, as one
+/// that did not change could write what is new.
+fn out_of_reach(config: &Config) -> BTreeMap<HandlerName, Problem> {
+    let precious = Precious::of(config);
+    let check = |(name, handler): (&HandlerName, &HandlerConfig)| {
+        let error = precious.check(handler).err()?;
+        Some((name.clone(), Problem::of(name, handler, &error)))
+    };
+    config.handlers.iter().filter_map(check).collect()
 }
 
 async fn check_health(generation: &Generation, path: &str) -> Result<(), String> {

@@ -144,6 +144,9 @@ impl Folders {
 #[derive(Debug)]
 pub struct Registry {
     site: ArcSwap<Site>,
+    /// All that there have been: one that comes back goes on counting where it
+    /// stopped, so that no number of a generation is used twice.
+    handlers: Mutex<BTreeMap<HandlerName, Arc<Handler>>>,
     /// One change at a time.
     changing: Mutex<()>,
     draining: Mutex<Vec<Weak<Generation>>>,
@@ -153,7 +156,9 @@ pub struct Registry {
 
 impl Registry {
     pub fn new(site: Site) -> Arc<Self> {
+        let handlers = site.handlers().map(|(handler, _)| (handler.name.clone(), handler.clone()));
         Arc::new(Registry {
+            handlers: Mutex::new(handlers.collect()),
             site: ArcSwap::from_pointee(site),
             changing: Mutex::default(),
             draining: Mutex::default(),
@@ -164,6 +169,18 @@ impl Registry {
     /// The site as it is now. Cheap; do not hold it across an await.
     pub fn site(&self) -> Guard<Arc<Site>> {
         self.site.load()
+    }
+
+    /// The handler of this name, whether or not it is part of the site.
+    pub(super) fn handler(&self, name: &HandlerName) -> Arc<Handler> {
+        let mut handlers = self.handlers.lock().unwrap_or_else(PoisonError::into_inner);
+        handlers.entry(name.clone()).or_insert_with(|| Handler::new(name.clone())).clone()
+    }
+
+    /// All handlers that there have been. Requests of one that is gone may still run.
+    pub fn handlers(&self) -> Vec<Arc<Handler>> {
+        let handlers = self.handlers.lock().unwrap_or_else(PoisonError::into_inner);
+        handlers.values().cloned().collect()
     }
 
     /// Swaps one generation in. Returns false if its handler is gone.

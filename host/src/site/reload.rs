@@ -8,20 +8,24 @@ mod component;
 mod conclude;
 mod config;
 mod depends;
+mod look;
+mod refused;
 mod survey;
 mod watched;
 
 use super::load::Workshop;
 use super::registry::Registry;
 use super::watch::{FolderWatch, Noticed};
-use crate::config::{Config, Source};
+use crate::config::{Config, HandlerConfig, Source};
 use crate::id::HandlerName;
 use crate::limits::ServerLimits;
 use crate::meter::ServerMeter;
 use component::Examined;
 use config::{Read, Ready};
-use depends::{Dependency, Mark};
+use depends::{Dependency, Marks};
 use futures_util::FutureExt;
+use look::Looked;
+use refused::Failure;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -30,7 +34,7 @@ use survey::{Interest, Surveyed, survey};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::{Id, JoinSet};
 use tokio::time::{Instant, sleep_until};
-use watched::{Failure, Watched};
+use watched::{Urge, Watched};
 
 /// What is kept up to date.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -71,7 +75,7 @@ enum Surveying {
 struct Loading {
     began: Instant,
     /// Of the config when it was read.
-    marks: Vec<Mark>,
+    marks: Marks,
     /// What has a say in whether it can be loaded.
     depends: Vec<Dependency>,
 }
@@ -85,8 +89,8 @@ enum Job {
 /// A job that has ended.
 enum Done {
     Survey(Surveyed),
-    Component(HandlerName, Option<Examined>),
-    Config(Option<Read>),
+    Component(HandlerName, Looked<Examined>),
+    Config(Looked<Read>),
     Load(Result<Ready, Failure>),
 }
 
@@ -171,8 +175,7 @@ impl Reloader {
         };
         follow(Subject::Config, config_depends(&self.source, &site.config));
         for (handler, generation) in site.handlers() {
-            let files = generation.config.files();
-            let depends = files.map(|file| Dependency::File(file.to_owned())).collect();
+            let depends = handler_depends(&generation.config).collect();
             follow(Subject::Handler(handler.name.clone()), depends);
         }
         self.survey_soon();
@@ -202,7 +205,7 @@ impl Reloader {
     fn look_at_all(&mut self) {
         tracing::info!("reloading on request");
         for watched in self.subjects.values_mut() {
-            watched.force();
+            watched.force(Urge::Person);
         }
     }
 
@@ -231,7 +234,8 @@ impl Reloader {
             }
             let handle = match subject {
                 Subject::Config => {
-                    let read = config::read(watched.start(), self.source.clone(), site.clone());
+                    let read =
+                        config::read(watched.start(), self.source.clone(), self.registry.clone());
                     self.work.spawn(async move { Done::Config(read.await) })
                 }
                 Subject::Handler(name) => {
@@ -241,6 +245,7 @@ impl Reloader {
                         self.workshop.clone(),
                         handler.clone(),
                         generation.clone(),
+                        site.config.clone(),
                     );
                     let name = name.clone();
                     self.work.spawn(async move { Done::Component(name, examine.await) })
@@ -261,6 +266,13 @@ impl Reloader {
         self.running.insert(id, Job::Survey);
         self.surveying = Surveying::UnderWay { again: false };
     }
+}
+
+/// What a handler depends on, apart from the config.
+fn handler_depends(config: &HandlerConfig) -> impl Iterator<Item = Dependency> {
+    let files = config.files().map(|file| Dependency::File(file.to_owned()));
+    let folders = config.grants.folders.iter();
+    files.chain(folders.map(|folder| Dependency::Place(folder.host.clone())))
 }
 
 /// What the config depends on. That of one component is made up, and of nothing.

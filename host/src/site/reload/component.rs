@@ -1,10 +1,12 @@
-//! A look at a handler: its component and its secrets.
+//! A look at a handler: its component, its secrets and its folders.
 
 use super::super::handler::{Generation, Handler};
-use super::super::load::Workshop;
+use super::super::load::{Workshop, blocking};
+use super::super::precious::Precious;
 use super::super::refusal::LoadError;
-use super::depends::Mark;
-use super::watched::Look;
+use super::depends::Marks;
+use super::look::{Look, Looked};
+use crate::config::Config;
 use crate::wasm::ContentHash;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +14,7 @@ use tokio::time::Instant;
 
 /// What a look at a handler came to.
 pub(super) struct Examined {
-    pub(super) marks: Vec<Mark>,
+    pub(super) marks: Marks,
     pub(super) took: Duration,
     pub(super) outcome: Outcome,
 }
@@ -31,28 +33,33 @@ pub(super) enum Outcome {
 }
 
 /// Reads the handler's files and, if what they say is new, makes a generation of it.
-/// `None` if nothing can have changed.
 pub(super) async fn examine(
     look: Look,
     workshop: Workshop,
     handler: Arc<Handler>,
     current: Arc<Generation>,
-) -> Option<Examined> {
+    site: Arc<Config>,
+) -> Looked<Examined> {
     let began = Instant::now();
     let refused = look.refused;
-    let marks = tokio::task::spawn_blocking(move || look.marks()).await.ok()??;
-    let outcome = judge(&workshop, &handler, &current, refused).await;
-    Some(Examined { marks, took: began.elapsed(), outcome })
+    let marks = match tokio::task::spawn_blocking(move || look.glance()).await {
+        Ok(Looked::Judged(marks)) => marks,
+        Ok(Looked::Growing(marks)) => return Looked::Growing(marks),
+        Ok(Looked::Nothing) | Err(_) => return Looked::Nothing,
+    };
+    let outcome = judge(&workshop, &handler, &current, site, refused).await;
+    Looked::Judged(Examined { marks, took: began.elapsed(), outcome })
 }
 
 async fn judge(
     workshop: &Workshop,
     handler: &Arc<Handler>,
     current: &Generation,
+    site: Arc<Config>,
     refused: Option<ContentHash>,
 ) -> Outcome {
     let config = &current.config;
-    let (bytes, values) = match workshop.read(config).await {
+    let (bytes, given) = match workshop.read(config).await {
         Ok(read) => read,
         Err(error) => return Outcome::Refused { error, content: None },
     };
@@ -60,14 +67,16 @@ async fn judge(
     if Some(hash) == refused {
         return Outcome::StillRefused;
     }
-    let values = match values {
-        Ok(values) => values,
+    let granted = config.clone();
+    let reach = blocking(move || Precious::of(&site).check(&granted)).await;
+    let given = match reach.and(given) {
+        Ok(given) => given,
         Err(error) => return Outcome::Refused { error, content: None },
     };
     let made = if hash != current.component.hash {
-        workshop.make(handler, config, bytes, values).await
-    } else if values != current.values {
-        workshop.prepare(handler, config, current.component.clone(), values).await
+        workshop.make(handler, config, bytes, given).await
+    } else if given != current.given {
+        workshop.prepare(handler, config, current.component.clone(), given).await
     } else {
         return Outcome::Unchanged;
     };

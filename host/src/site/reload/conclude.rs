@@ -5,9 +5,11 @@ use super::super::read::ReadError;
 use super::super::refusal::{Blame, LoadError, Problem};
 use super::component::{Examined, Outcome};
 use super::config::{self, Draft, Plan, Read, Ready};
-use super::depends::Mark;
+use super::depends::Marks;
+use super::look::Looked;
+use super::refused::{Failure, News};
 use super::survey::Surveyed;
-use super::watched::{Failure, News};
+use super::watched::Urge;
 use super::{Done, Job, Loading, Reloader, Subject, Surveying, config_depends};
 use crate::id::HandlerName;
 use std::sync::Arc;
@@ -22,8 +24,8 @@ impl Reloader {
                 self.running.remove(&id);
                 match done {
                     Done::Survey(surveyed) => self.finish_survey(surveyed),
-                    Done::Component(name, examined) => self.finish_component(&name, examined),
-                    Done::Config(read) => self.finish_read(read),
+                    Done::Component(name, looked) => self.finish_component(&name, looked),
+                    Done::Config(looked) => self.finish_read(looked),
                     Done::Load(result) => self.finish_load(result),
                 }
             }
@@ -37,24 +39,24 @@ impl Reloader {
         self.surveying = Surveying::At(Instant::now() + pause);
         self.watch = surveyed.watch;
         self.interest = surveyed.interest;
-        for (subject, depends, marks) in surveyed.marks {
+        for (subject, marks) in surveyed.marks {
             let watched = self.subjects.get_mut(&subject);
-            if let Some(watched) = watched.filter(|watched| watched.depends() == depends) {
+            if let Some(watched) = watched.filter(|watched| marks.are_of(watched.depends())) {
                 watched.polled(&marks);
             }
         }
     }
 
-    fn finish_component(&mut self, name: &HandlerName, examined: Option<Examined>) {
+    fn finish_component(&mut self, name: &HandlerName, looked: Looked<Examined>) {
         let site = self.registry.site().clone();
         let watched = self.subjects.get_mut(&Subject::Handler(name.clone()));
         let (Some(watched), Some((handler, current))) = (watched, site.find(name)) else { return };
-        let Some(Examined { marks, took, outcome }) = examined else { return watched.stop() };
+        let Some(Examined { marks, took, outcome }) = watched.judged(looked) else { return };
         match outcome {
             // A new config came between.
             Outcome::New(generation) if generation.config != current.config => {
                 watched.stop();
-                watched.force();
+                watched.force(Urge::Retry);
             }
             Outcome::New(generation) => {
                 watched.succeed(marks);
@@ -104,9 +106,9 @@ impl Reloader {
         );
     }
 
-    fn finish_read(&mut self, read: Option<Read>) {
+    fn finish_read(&mut self, looked: Looked<Read>) {
         let Some(watched) = self.subjects.get_mut(&Subject::Config) else { return };
-        let Some(Read { marks, plan }) = read else { return watched.stop() };
+        let Some(Read { marks, plan }) = watched.judged(looked) else { return };
         match plan {
             Ok(Plan::Nothing) => {
                 watched.succeed(marks);
@@ -121,7 +123,7 @@ impl Reloader {
         }
     }
 
-    fn start_load(&mut self, marks: Vec<Mark>, draft: Draft) {
+    fn start_load(&mut self, marks: Marks, draft: Draft) {
         self.claimed = draft.handlers().cloned().map(Subject::Handler).collect();
         self.loading = Some(Loading { began: Instant::now(), marks, depends: draft.depends() });
         let load = config::load(draft, self.workshop.clone());
@@ -167,7 +169,7 @@ impl Reloader {
         self.follow_site();
     }
 
-    fn refuse_config(&mut self, marks: Vec<Mark>, failure: Failure, took: Duration) {
+    fn refuse_config(&mut self, marks: Marks, failure: Failure, took: Duration) {
         let reason = failure.reason.clone();
         let watched = self.subjects.get_mut(&Subject::Config);
         let news = watched.map(|watched| watched.fail(marks, failure, self.limits.poll));
@@ -204,6 +206,7 @@ fn refuse(handler: &Handler, current: &Generation, error: &LoadError, took: Dura
     handler.meter.reloads.count(result);
     handler.reloads.failed(result, &error.to_string(), took);
     tracing::error!(
+        handler = %handler.name,
         generation = %current.number,
         "reload {result}, generation {} keeps serving: {}",
         current.number,

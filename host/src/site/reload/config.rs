@@ -6,16 +6,18 @@
 use super::super::handler::{Generation, Handler};
 use super::super::load::{Loaded, Workshop};
 use super::super::refusal::{Blame, Problem};
-use super::super::registry::Site;
-use super::depends::{Dependency, Mark};
-use super::watched::{Failure, Look};
+use super::super::registry::{Registry, Site};
+use super::depends::{Dependency, Marks};
+use super::handler_depends;
+use super::look::{Look, Looked};
+use super::refused::Failure;
 use crate::config::{Config, HandlerConfig, Source};
 use crate::id::HandlerName;
 use std::sync::Arc;
 
 /// What the config says now.
 pub(super) struct Read {
-    pub(super) marks: Vec<Mark>,
+    pub(super) marks: Marks,
     pub(super) plan: Result<Plan, Failure>,
 }
 
@@ -41,23 +43,28 @@ pub(super) struct Ready {
     pub(super) summary: String,
 }
 
-/// Reads the config. `None` if nothing can have changed.
-pub(super) async fn read(look: Look, source: Source, site: Arc<Site>) -> Option<Read> {
+/// Reads the config.
+pub(super) async fn read(look: Look, source: Source, registry: Arc<Registry>) -> Looked<Read> {
     let reading = tokio::task::spawn_blocking(move || {
-        let marks = look.marks()?;
+        let marks = match look.glance() {
+            Looked::Judged(marks) => marks,
+            Looked::Growing(marks) => return Looked::Growing(marks),
+            Looked::Nothing => return Looked::Nothing,
+        };
+        let site = registry.site().clone();
         let keep: Vec<HandlerName> =
             site.handlers().map(|(handler, _)| handler.name.clone()).collect();
         let plan = match source.load(&keep) {
-            Ok(config) => plan(config, &site),
+            Ok(config) => plan(config, &site, &registry),
             Err(error) => Err(Failure {
                 reason: format!("{error:#}").replace('\n', "; "),
                 blame: Blame::Surroundings,
                 content: None,
             }),
         };
-        Some(Read { marks, plan })
+        Looked::Judged(Read { marks, plan })
     });
-    reading.await.ok()?
+    reading.await.unwrap_or(Looked::Nothing)
 }
 
 /// Loads what a draft wants.
@@ -77,12 +84,9 @@ impl Draft {
 
     /// The files that have a say in whether it can be loaded.
     pub(super) fn depends(&self) -> Vec<Dependency> {
-        let files = self.wanted.iter().flat_map(|(_, config)| config.files());
+        let handlers = self.wanted.iter().flat_map(|(_, config)| handler_depends(config));
         let folders = self.config.static_folders();
-        files
-            .map(|file| Dependency::File(file.to_owned()))
-            .chain(folders.map(|folder| Dependency::Place(folder.to_owned())))
-            .collect()
+        handlers.chain(folders.map(|folder| Dependency::Place(folder.to_owned()))).collect()
     }
 }
 
@@ -100,7 +104,7 @@ impl Ready {
     }
 }
 
-fn plan(config: Config, site: &Site) -> Result<Plan, Failure> {
+fn plan(config: Config, site: &Site, registry: &Registry) -> Result<Plan, Failure> {
     if let Some(key) = fixed_part(&site.config, &config) {
         let reason = format!("`{key}` cannot change while the server runs; restart it");
         return Err(Failure { reason, blame: Blame::Content, content: None });
@@ -111,18 +115,12 @@ fn plan(config: Config, site: &Site) -> Result<Plan, Failure> {
     }
     let (mut wanted, mut new, mut changed) = (Vec::new(), Vec::new(), Vec::new());
     for (name, handler_config) in &config.handlers {
-        let handler = match site.find(name) {
+        match site.find(name) {
             Some((_, generation)) if generation.config == *handler_config => continue,
-            Some((handler, _)) => {
-                changed.push(name.as_str());
-                handler.clone()
-            }
-            None => {
-                new.push(name.as_str());
-                Handler::new(name.clone())
-            }
-        };
-        wanted.push((handler, handler_config.clone()));
+            Some(_) => changed.push(name.as_str()),
+            None => new.push(name.as_str()),
+        }
+        wanted.push((registry.handler(name), handler_config.clone()));
     }
     let gone: Vec<&str> = site
         .handlers()

@@ -2,13 +2,14 @@
 //! shows without reading it. Everything here blocks.
 
 use super::super::watch::folders_of;
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 /// Something in the file system that has a say in what serves.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Dependency {
     /// What a file contains.
     File(PathBuf),
@@ -18,13 +19,17 @@ pub(super) enum Dependency {
     Place(PathBuf),
 }
 
+/// How several of them are at one moment.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Marks(BTreeMap<Dependency, Mark>);
+
 /// What `stat` tells of a dependency.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Mark {
+struct Mark {
     /// `None` of one that is not there.
     facts: Option<Facts>,
     /// Whether the next change is sure to give another mark.
-    pub(super) is_telling: bool,
+    is_telling: bool,
 }
 
 impl PartialEq for Mark {
@@ -37,6 +42,8 @@ impl PartialEq for Mark {
 struct Facts {
     device: u64,
     inode: u64,
+    /// A number of an inode may be given again.
+    created: Option<SystemTime>,
     /// Nothing of this matters of a place.
     content: Option<Content>,
 }
@@ -53,8 +60,40 @@ struct Content {
 /// nothing in its mark would show.
 const FRESH: Duration = Duration::from_millis(100);
 
+impl Marks {
+    pub(super) fn of(depends: &[Dependency]) -> Self {
+        Marks(depends.iter().map(|one| (one.clone(), one.mark())).collect())
+    }
+
+    pub(super) fn are_of(&self, depends: &[Dependency]) -> bool {
+        depends.iter().all(|one| self.0.contains_key(one))
+            && self.0.keys().all(|one| depends.contains(one))
+    }
+
+    /// Whether the next change is sure to give other marks.
+    pub(super) fn are_telling(&self) -> bool {
+        self.0.values().all(|mark| mark.is_telling)
+    }
+
+    /// Whether something has changed since `before` that both know. What else lies in
+    /// a folder does not count: of what matters there, the files are known too.
+    pub(super) fn show_an_edit_since(&self, before: &Self) -> bool {
+        self.0.iter().any(|(one, mark)| {
+            !matches!(one, Dependency::Listing(_)) && before.0.get(one).is_some_and(|b| b != mark)
+        })
+    }
+
+    /// These, and of what they do not know, `others`.
+    pub(super) fn or(mut self, others: Self) -> Self {
+        for (one, mark) in others.0 {
+            self.0.entry(one).or_insert(mark);
+        }
+        self
+    }
+}
+
 impl Dependency {
-    pub(super) fn mark(&self) -> Mark {
+    fn mark(&self) -> Mark {
         let Ok(found) = fs::metadata(self.path()) else {
             return Mark { facts: None, is_telling: true };
         };
@@ -64,7 +103,8 @@ impl Dependency {
             changed: (found.ctime(), found.ctime_nsec()),
         };
         let content = (!matches!(self, Dependency::Place(_))).then_some(content);
-        let facts = Facts { device: found.dev(), inode: found.ino(), content };
+        let created = found.created().ok();
+        let facts = Facts { device: found.dev(), inode: found.ino(), created, content };
         Mark { facts: Some(facts), is_telling: content.is_none_or(Content::is_old) }
     }
 

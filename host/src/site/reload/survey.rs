@@ -4,7 +4,7 @@
 
 use super::super::watch::FolderWatch;
 use super::Subject;
-use super::depends::{Dependency, Mark};
+use super::depends::{Dependency, Marks};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -15,7 +15,7 @@ pub(super) struct Interest(BTreeMap<PathBuf, BTreeSet<Subject>>);
 /// What a survey found.
 pub(super) struct Surveyed {
     pub(super) interest: Interest,
-    pub(super) marks: Vec<(Subject, Vec<Dependency>, Vec<Mark>)>,
+    pub(super) marks: Vec<(Subject, Marks)>,
     pub(super) watch: Option<FolderWatch>,
 }
 
@@ -38,13 +38,8 @@ pub(super) fn survey(
     if let Some(watch) = &mut watch {
         watch.set(interest.0.keys());
     }
-    let marks = subjects
-        .into_iter()
-        .map(|(subject, depends)| {
-            let marks = depends.iter().map(Dependency::mark).collect();
-            (subject, depends, marks)
-        })
-        .collect();
+    let marks =
+        subjects.into_iter().map(|(subject, depends)| (subject, Marks::of(&depends))).collect();
     Surveyed { interest, marks, watch }
 }
 

@@ -1,0 +1,94 @@
+//! What a handler is given besides its code: values, secrets and folders. Everything
+//! here blocks.
+
+use super::read::{AtMost, read_whole};
+use crate::config::{Folder, HandlerConfig, SecretSource};
+use crate::limits::Size;
+use std::collections::BTreeMap;
+use std::env::VarError;
+use std::fs::OpenOptions;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::time::SystemTime;
+use std::{env, fmt};
+
+/// What a generation was given. Another one that is given the same needs not be made.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Given {
+    pub(super) values: Values,
+    folders: Vec<Inode>,
+}
+
+/// A handler's config values and secrets, under their names.
+#[derive(Clone, Default, PartialEq)]
+pub(super) struct Values(pub(super) BTreeMap<String, String>);
+
+/// Names only: a value may be a secret.
+impl fmt::Debug for Values {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+/// Which folder it is, whatever its name.
+#[derive(Clone, Debug, PartialEq)]
+struct Inode {
+    device: u64,
+    number: u64,
+    /// A number may be given again.
+    created: Option<SystemTime>,
+}
+
+/// What a secret may have: a key, a certificate with its chain.
+const SECRET_SIZE: AtMost = AtMost { size: Size::kib(64), name: "a secret" };
+
+impl Given {
+    /// Reads the secrets and opens the folders anew, or says all that is wrong with
+    /// them. Instances open the folders for themselves; one that is not there is better
+    /// known now.
+    pub(super) fn read(config: &HandlerConfig) -> Result<Self, String> {
+        let mut values = config.grants.config.clone();
+        let (mut folders, mut problems) = (Vec::new(), Vec::new());
+        for (name, source) in &config.grants.secrets {
+            match secret(source) {
+                Ok(value) => drop(values.insert(name.clone(), value)),
+                Err(problem) => problems.push(format!("secret `{name}`: {problem}")),
+            }
+        }
+        for folder in &config.grants.folders {
+            match inode(folder) {
+                Ok(inode) => folders.push(inode),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        if !problems.is_empty() {
+            return Err(problems.join("; "));
+        }
+        Ok(Given { values: Values(values), folders })
+    }
+}
+
+fn secret(source: &SecretSource) -> Result<String, String> {
+    match source {
+        SecretSource::Environment(variable) => env::var(variable).map_err(|error| match error {
+            VarError::NotPresent => format!("the variable `{variable}` is not set"),
+            VarError::NotUnicode(_) => format!("the variable `{variable}` is not UTF-8"),
+        }),
+        SecretSource::File(path) => {
+            let failed = |problem: &dyn fmt::Display| format!("`{}`: {problem}", path.display());
+            let bytes = read_whole(path, SECRET_SIZE).map_err(|e| failed(&e))?;
+            let text = String::from_utf8(bytes).map_err(|_| failed(&"it is not UTF-8"))?;
+            Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+        }
+    }
+}
+
+fn inode(folder: &Folder) -> Result<Inode, String> {
+    let found = OpenOptions::new()
+        .read(true)
+        .custom_flags(rustix::fs::OFlags::DIRECTORY.bits().cast_signed())
+        .open(&folder.host)
+        .and_then(|open| open.metadata());
+    let found =
+        found.map_err(|e| format!("cannot open folder `{}`: {e}", folder.host.display()))?;
+    Ok(Inode { device: found.dev(), number: found.ino(), created: found.created().ok() })
+}
