@@ -146,7 +146,7 @@ impl Bound {
         let server = Arc::new(Server {
             registry: app.registry.clone(),
             limits: app.limits.clone(),
-            files: OpenFiles::new(app.limits.files_open, meter.clone()),
+            files: OpenFiles::new(&app.limits, meter.clone()),
             meter,
             access,
             trusted_proxies: app.config.trusted_proxies.clone(),

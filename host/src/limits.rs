@@ -96,6 +96,8 @@ limits! {
         connections_per_address: u64 = 256;
         /// responses that have files of static folders open at once; 0 stands for a sixtieth of the descriptor limit, because each opens up to three before it chooses
         files_open: u64 = 0;
+        /// until a request that waits for its turn to open a static file is answered with 503
+        files_wait: Duration = Duration::from_secs(5);
         /// until the first byte of a new connection; nobody dials to stay silent
         first_byte: Duration = Duration::from_secs(5);
         /// until a request's head is whole, counted from its first byte; ends slowloris

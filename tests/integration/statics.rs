@@ -119,7 +119,7 @@ fn open(server: &Server) -> f64 {
 
 #[test]
 fn c30_open_files_are_bounded() {
-    let server = serve_large("files_open = 2\nwrite_gap = \"1h\"");
+    let server = serve_large("files_open = 2\nfiles_wait = \"100ms\"\nwrite_gap = \"1h\"");
     assert_eq!(server.get("/small.txt").text(), "small");
     let descriptors = server.descriptors();
     let mut held = vec![hold(&server), hold(&server)];
@@ -141,10 +141,23 @@ fn c30_open_files_are_bounded() {
     eventually(SOON, "giving back", || open(&server) == 0.0);
 }
 
+/// More clients at once than files may be open: they take turns.
+#[test]
+fn c30_a_rush_for_files_waits_its_turn() {
+    let server = serve_large("files_open = 2");
+    let address = server.address;
+    let clients: Vec<_> = (0..60)
+        .map(|_| std::thread::spawn(move || client::get(address, "/small.txt").status))
+        .collect();
+    for client in clients {
+        assert_eq!(client.join().unwrap(), 200);
+    }
+}
+
 /// Nobody holds a file by taking nothing of it, over neither protocol.
 #[test]
 fn c30_a_client_that_takes_nothing_gives_its_file_back() {
-    let server = serve_large("files_open = 1\nwrite_gap = \"500ms\"");
+    let server = serve_large("files_open = 1\nfiles_wait = \"0s\"\nwrite_gap = \"500ms\"");
     let held = hold(&server);
     assert_eq!(server.get("/small.txt").status, 503);
     eventually(SOON, "giving back", || open(&server) == 0.0);
@@ -192,7 +205,7 @@ fn c4_an_http2_client_may_take_its_time() {
 /// Row C30: refusals are counted, and told once and not line by line.
 #[test]
 fn a_flood_of_refusals_is_one_line() {
-    let server = serve_large("files_open = 1\nwrite_gap = \"1h\"");
+    let server = serve_large("files_open = 1\nfiles_wait = \"0s\"\nwrite_gap = \"1h\"");
     let _held = hold(&server);
     for _ in 0..100 {
         assert_eq!(server.get("/small.txt").status, 503);
@@ -293,8 +306,8 @@ fn a_server_full_of_clients_has_descriptors_for_its_files() {
     for (name, byte) in [("a.js", b'a'), ("a.js.br", b'b'), ("a.js.gz", b'c')] {
         site.write(&format!("public/{name}"), vec![byte; 60_000]);
     }
-    let server = site.start_under(&["prlimit", "--nofile=256:256", "--"]);
-    let mut wires: Vec<_> = (0..223).map(|_| Wire::open(server.address)).collect();
+    let server = site.start_under(&["prlimit", "--nofile=512:512", "--"]);
+    let mut wires: Vec<_> = (0..455).map(|_| Wire::open(server.address)).collect();
     for _ in 0..10 {
         for wire in &mut wires {
             wire.request(

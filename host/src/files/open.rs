@@ -1,14 +1,18 @@
 //! How many responses may have files open at once.
 
 use crate::fault::{Fault, FaultKind};
+use crate::limits::ServerLimits;
 use crate::meter::ServerMeter;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 
 /// The room for responses from static folders. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct OpenFiles {
     room: Arc<Semaphore>,
+    wait: Duration,
     meter: Arc<ServerMeter>,
 }
 
@@ -21,16 +25,23 @@ pub struct OpenPermit {
 }
 
 impl OpenFiles {
-    /// Room for as many as the limit `files_open` says.
-    pub fn new(most: u64, meter: Arc<ServerMeter>) -> Self {
-        let most = usize::try_from(most).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
-        OpenFiles { room: Arc::new(Semaphore::new(most)), meter }
+    /// Room for as many as the limit `files_open` says; whoever comes later waits for as
+    /// long as `files_wait` does.
+    pub fn new(limits: &ServerLimits, meter: Arc<ServerMeter>) -> Self {
+        let most =
+            usize::try_from(limits.files_open).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
+        OpenFiles { room: Arc::new(Semaphore::new(most)), wait: limits.files_wait, meter }
     }
 
-    /// Nobody waits: whoever holds files may do so for as long as its client reads.
-    pub fn admit(&self) -> Result<OpenPermit, Fault> {
-        let room = self.room.clone().try_acquire_owned();
-        let room = room.map_err(|_| Fault::plain(FaultKind::FilesOpen))?;
+    /// First come, first served.
+    pub async fn admit(&self) -> Result<OpenPermit, Fault> {
+        let room = match self.room.clone().try_acquire_owned() {
+            Ok(room) => room,
+            Err(_) => match timeout(self.wait, self.room.clone().acquire_owned()).await {
+                Ok(Ok(room)) => room,
+                Ok(Err(_)) | Err(_) => return Err(Fault::plain(FaultKind::FilesOpen)),
+            },
+        };
         self.meter.files_open.add(1);
         Ok(OpenPermit { _room: room, meter: self.meter.clone() })
     }
@@ -46,16 +57,17 @@ impl Drop for OpenPermit {
 mod tests {
     use super::*;
 
-    #[test]
-    fn there_is_room_for_so_many() {
+    #[tokio::test(start_paused = true)]
+    async fn there_is_room_for_so_many() {
         let meter = Arc::<ServerMeter>::default();
-        let files = OpenFiles::new(2, meter.clone());
-        let held = (files.admit().unwrap(), files.admit().unwrap());
-        assert_eq!(files.admit().unwrap_err().kind, FaultKind::FilesOpen);
+        let limits = ServerLimits { files_open: 2, ..ServerLimits::default() };
+        let files = OpenFiles::new(&limits, meter.clone());
+        let held = (files.admit().await.unwrap(), files.admit().await.unwrap());
+        assert_eq!(files.admit().await.unwrap_err().kind, FaultKind::FilesOpen);
         assert_eq!(meter.files_open.get(), 2);
         drop(held.0);
-        let again = files.admit();
-        assert!(again.is_ok() && files.admit().is_err());
+        let again = files.admit().await;
+        assert!(again.is_ok() && files.admit().await.is_err());
         drop((held.1, again));
         assert_eq!(meter.files_open.get(), 0);
     }

@@ -9,6 +9,8 @@ mod plain;
 mod ranges;
 mod variants;
 
+use crate::limits::ServerLimits;
+use futures_util::FutureExt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -144,7 +146,8 @@ async fn ask(
 }
 
 fn permit() -> OpenPermit {
-    OpenFiles::new(1, Arc::default()).admit().unwrap()
+    let limits = ServerLimits { files_open: 1, ..ServerLimits::default() };
+    OpenFiles::new(&limits, Arc::default()).admit().now_or_never().unwrap().unwrap()
 }
 
 /// Reads `body` to its end or its fault.

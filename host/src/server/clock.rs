@@ -25,6 +25,9 @@ struct State {
     waiting: Waiting,
     /// The peer takes nothing of what we write, since then.
     stalled: Option<Instant>,
+    /// The start of a stall at whose end the kernel was asked, and whether it still is to be.
+    probed: Option<Instant>,
+    is_to_probe: bool,
     /// When there was last more to write than the peer took.
     blocked: Option<Instant>,
     /// A response that ends with the connection (HTTP/1.0) is open, or broke off.
@@ -87,6 +90,8 @@ impl ConnectionClock {
                 Protocol::Http2 => Waiting::Idle(now),
             },
             stalled: None,
+            probed: None,
+            is_to_probe: false,
             blocked: None,
             ends_by_closing: false,
             has_body: false,
@@ -120,6 +125,20 @@ impl ConnectionClock {
         if state.stalled.is_none() {
             state.stalled = Some(now);
         }
+    }
+
+    /// A stall has lasted for its time. Whether to ask the kernel whether that is so,
+    /// which is done once for each.
+    pub(super) fn doubts_stall(&self) -> bool {
+        let mut state = self.lock();
+        let is_new = state.probed != state.stalled;
+        state.probed = state.stalled;
+        state.is_to_probe = is_new;
+        is_new
+    }
+
+    pub(super) fn take_probe(&self) -> bool {
+        std::mem::take(&mut self.lock().is_to_probe)
     }
 
     /// Whether the peer was slower than we are at any time within the last `gap`.

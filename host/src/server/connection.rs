@@ -200,6 +200,11 @@ async fn drive(
                 cx.waker().wake_by_ref();
                 Poll::Pending
             }
+            GiveUp::WriteGap if clock.doubts_stall() => {
+                // The next turn writes past tokio's readiness.
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
             reason => Poll::Ready(Some(reason.label())),
         }
     })

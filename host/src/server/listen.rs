@@ -40,20 +40,12 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// By label: clients that use up the descriptors must not fill the log as well.
 static FAILURES: Seldom<&str> = Seldom::new();
 
-/// What the kernel holds of a response beyond what is on its way. Without a bound it
-/// takes megabytes before it lets us wait, and tells of progress only once a third of
-/// them is gone: a client that reads slowly but all the time would look like one that
-/// takes nothing.
-const UNSENT: u32 = 64 << 10;
-
 /// Binds `address`; the error says which.
 pub fn bind(address: SocketAddr) -> Result<Listener> {
     let bound = || -> io::Result<Listener> {
         let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
         // A restart must not wait for the old connections to time out.
         socket.set_reuseaddr(true)?;
-        // What is accepted inherits it. A kernel without it serves all the same.
-        let _ = socket2::SockRef::from(&socket).set_tcp_notsent_lowat(UNSENT);
         socket.bind(address)?;
         let socket = socket.listen(BACKLOG)?;
         let address = socket.local_addr()?;

@@ -120,16 +120,15 @@ fn route(server: &Server, head: Parts, body: Incoming, exchange: Box<Exchange>) 
         Goal::Status(code) => Step::now(status(*code), exchange),
         Goal::Redirect { to, status } => Step::now(redirect(to, *status, &captures), exchange),
         Goal::Files { files, base } => {
-            let permit = match server.files.admit() {
-                Ok(permit) => permit,
-                Err(fault) => return Step::refused(&fault, exchange),
-            };
-            let files = files.clone();
+            let (files, room) = (files.clone(), server.files.clone());
             let below = head.uri.path()[base.len()..].to_owned();
             let below = if below.is_empty() { "/".to_owned() } else { below };
             Step::Later(Box::pin(async move {
                 let mut exchange = exchange;
-                let served = files.serve(&head, &below, permit).await;
+                let served = match room.admit().await {
+                    Ok(permit) => files.serve(&head, &below, permit).await,
+                    Err(fault) => Err(fault),
+                };
                 let response = served.unwrap_or_else(|fault| refusal(&fault, &mut exchange));
                 outgoing(response, exchange, None, None, None)
             }))
