@@ -237,7 +237,7 @@ impl FaultKind {
             }
             FilesOpen => "the server is busy",
             InFlight | QueueFull | QueueTime => "the handler is busy",
-            Unavailable => "the handler is not loaded",
+            Unavailable => "the handler is not available",
             Draining => "the server is stopping",
             Bug => "the server failed",
         }

@@ -32,7 +32,7 @@ pub(super) async fn try_instance(pool: &Pool) -> Result<(), Fault> {
     let seat = Arc::new(Seat::default());
     let store = |engine: &Engine, concurrency| {
         let store = pool.blueprint.store(engine, concurrency, 0, &seat, &pool.ticks);
-        store.map_err(|e| Fault::new(FaultKind::Bug, format!("{e:#}")))
+        store.map_err(|error| trap::not_set_up(&error))
     };
     let (mut store, made) = match &pool.component.entry {
         Entry::Http02(pre) => {
