@@ -238,7 +238,9 @@ impl FaultKind {
             FilesOpen => "the server is busy",
             InFlight | QueueFull | QueueTime => "the handler is busy",
             Unavailable => "the handler is not available",
-            Draining => "the server is stopping",
+            Draining => {
+                "this version of the handler is being replaced, or the server stops; try again"
+            }
             Bug => "the server failed",
         }
     }
