@@ -96,6 +96,8 @@ limits! {
         connections_per_address: u64 = 256;
         /// responses that have files of static folders open at once; 0 stands for a twentieth of the descriptor limit
         files_open: u64 = 0;
+        /// connections that the outbound requests of all handlers together have open; 0 stands for a twentieth of the descriptor limit
+        outbound_open: u64 = 0;
         /// until the first byte of a new connection; nobody dials to stay silent
         first_byte: Duration = Duration::from_secs(5);
         /// until a request's head is whole, counted from its first byte; ends slowloris

@@ -79,6 +79,7 @@ fn limits_prints_what_nought_stands_for() {
     let defaults = table(&[]);
     stands_for(&defaults, "connections", "900");
     stands_for(&defaults, "files_open", "50");
+    stands_for(&defaults, "outbound_open", "50");
     let set = table(&["."]);
     assert!(row(&set, "connections").contains(" 2 (default 900)  "), "{set}");
     stands_for(&set, "files_open", "50");

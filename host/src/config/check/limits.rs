@@ -4,8 +4,16 @@ use super::{Checked, Problem};
 use crate::limits::{HandlerLimits, ServerLimits};
 
 /// Those that mean something at zero.
-const SERVER_ZERO: [&str; 7] =
-    ["connections", "files_open", "h2_resets", "drain", "settle", "compile_notice", "cache_size"];
+const SERVER_ZERO: [&str; 8] = [
+    "connections",
+    "files_open",
+    "outbound_open",
+    "h2_resets",
+    "drain",
+    "settle",
+    "compile_notice",
+    "cache_size",
+];
 const HANDLER_ZERO: [&str; 15] = [
     "queue",
     "queue_time",
