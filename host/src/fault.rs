@@ -254,8 +254,10 @@ impl FaultKind {
             FileChanged => "the file changed while it was read",
             FileUnreadable => "the file cannot be read now",
             InFlight | QueueFull | QueueTime => "the handler is busy",
-            Unavailable => "the handler is not loaded",
-            Draining => "the server is stopping",
+            Unavailable => "the handler is not available",
+            Draining => {
+                "this version of the handler is being replaced, or the server stops; try again"
+            }
             Bug => "the server failed",
         }
     }

@@ -98,6 +98,8 @@ limits! {
         files_open: u64 = 0;
         /// until a request that waits for its turn to open a static file is answered with 503
         files_wait: Duration = Duration::from_secs(5);
+        /// connections that the outbound requests of all handlers together have open; 0 stands for a twentieth of the descriptor limit
+        outbound_open: u64 = 0;
         /// until the first byte of a new connection; nobody dials to stay silent
         first_byte: Duration = Duration::from_secs(5);
         /// until a request's head is whole, counted from its first byte; ends slowloris

@@ -3,7 +3,8 @@
 //!
 //! Each phase has a deadline and each connection a permit, so a peer can make
 //! a request fail but cannot hold anything for long. Connections are pooled per
-//! handler and never shared between handlers, because their grants differ.
+//! handler and never shared between handlers, because their grants differ; only
+//! their number is one for all.
 //!
 //! This module must not know guests, routes or config files. It counts what is
 //! open and nothing else, and does not log: its errors carry a label and a text
@@ -25,12 +26,14 @@ mod socket;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod total;
 mod upload;
 
 pub use client::{Options, Upstream};
 pub use error::UpstreamError;
 pub use resolve::{BoxFuture, Resolve, SystemResolver};
 pub use tls::{Tls, TlsError};
+pub use total::OpenConnections;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -36,6 +36,7 @@ fn check_says_what_serve_would_refuse_and_what_is_granted() {
     assert!(line("app", "wasi:http/client@").ends_with("granted"));
     assert!(line("b", "wasi:http/outgoing-handler@").contains("denied; to grant it: outbound = ["));
     assert!(line("b", "wasi:io/streams@").ends_with("always"));
+    assert!(line("b", "wasi:sockets/udp@").ends_with("denied; never granted"));
     // A refusal.
     site.write("b.wasm", wat::parse_str("(module)").unwrap());
     let (status, stdout, stderr) = squall(&["check", "squall.toml"], site.folder.path());
@@ -78,6 +79,7 @@ fn limits_prints_what_nought_stands_for() {
     let defaults = table(&[]);
     stands_for(&defaults, "connections", "900");
     stands_for(&defaults, "files_open", "16");
+    stands_for(&defaults, "outbound_open", "50");
     let set = table(&["."]);
     assert!(row(&set, "connections").contains(" 2 (default 900)  "), "{set}");
     stands_for(&set, "files_open", "16");

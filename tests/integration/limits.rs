@@ -287,6 +287,76 @@ fn outbound_connections_of_a_handler() {
     assert_eq!(text.matches("ConnectionLimitReached").count(), 2, "{text}");
 }
 
+/// Two handlers, of which one takes all that it gets.
+fn greedy_and_neighbour(server: &str, handlers: &str) -> Site {
+    let handler = |name: &str| {
+        format!(
+            "[[routes]]\nmount = \"/\"\nhost = \"{name}\"\nhandler = \"{name}\"\n\
+             [handlers.{name}]\ncomponent = \"app.wasm\"\noutbound = [\"http://127.0.0.1:*\"]\n\
+             [handlers.{name}.limits]\n{handlers}\n"
+        )
+    };
+    let (greedy, neighbour) = (handler("greedy"), handler("neighbour"));
+    let site = Site::toml(&format!("[server.limits]\n{server}\n{greedy}{neighbour}"));
+    site.write("app.wasm", guest("faults03"));
+    site
+}
+
+fn ask(server: &Server, handler: &str, target: &str) -> client::Reply {
+    let request = format!("GET {target} HTTP/1.1\nHost: {handler}\nConnection: close\n\n");
+    client::send(server.address, &request)
+}
+
+fn greedy_outbound(server: &Server) -> f64 {
+    server.metric("squall_outbound_connections{handler=\"greedy\"}")
+}
+
+#[test]
+fn outbound_connections_of_all_handlers_together() {
+    let silent = Upstream::silent();
+    let limits = "outbound_connect = \"300ms\"\noutbound_head = \"2s\"";
+    let server = greedy_and_neighbour("outbound_open = 2", limits).start();
+    let text = ask(&server, "greedy", &format!("/fan-out?6*{}", silent.url())).text();
+    assert_eq!(text.matches("ConnectionLimitReached").count(), 4, "{text}");
+    assert_eq!(silent.connections(), 2);
+}
+
+#[test]
+fn idle_outbound_connections_give_way_to_another_handler() {
+    let (one, two) = (Upstream::keeping(), Upstream::keeping());
+    let server = greedy_and_neighbour("outbound_open = 2", "outbound_idle = \"1h\"").start();
+    for upstream in [&one, &two] {
+        let reply = ask(&server, "greedy", &format!("/fetch?{}", upstream.url()));
+        assert_eq!(reply.text(), "200 kept");
+    }
+    eventually(SOON, "keeping both", || greedy_outbound(&server) == 2.0);
+    let reply = ask(&server, "neighbour", &format!("/fetch?{}", one.url()));
+    assert_eq!(reply.text(), "200 kept");
+    assert_eq!(greedy_outbound(&server), 1.0, "the one idle longest is closed");
+}
+
+#[test]
+fn outbound_connections_do_not_use_up_the_descriptors() {
+    let silent = Upstream::silent();
+    let limits = "outbound_connect = \"60s\"\noutbound_head = \"60s\"\nhead_deadline = \"60s\"";
+    let site = greedy_and_neighbour("settle = \"50ms\"", limits);
+    let server = site.start_under(&["prlimit", "--nofile=256:256", "--"]);
+    let requests: Vec<Wire> = (0..40)
+        .map(|_| {
+            let mut wire = Wire::open(server.address);
+            let url = silent.url();
+            wire.request(&format!("GET /fan-out?8*{url} HTTP/1.1\nHost: greedy\n\n"));
+            wire
+        })
+        .collect();
+    eventually(SOON, "taking what there is", || silent.connections() >= 16);
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(ask(&server, "neighbour", "/").status, 200);
+    assert_eq!(silent.connections(), 16, "a twentieth, and at least 16");
+    assert_eq!(greedy_outbound(&server), 16.0);
+    drop(requests);
+}
+
 fn open_outbound(server: &Server) -> f64 {
     server.metric("squall_outbound_connections{handler=\"app\"}")
 }

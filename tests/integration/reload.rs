@@ -461,6 +461,23 @@ fn o16_what_runs_stays_on_its_generation_until_the_drain_deadline() {
 }
 
 #[test]
+fn a_request_that_is_cut_with_its_generation_is_not_told_that_the_server_stops() {
+    for world in ["version02", "version03"] {
+        let server =
+            Site::handler(&version(world, 1), "[handlers.app.limits]\ndrain = \"300ms\"").start();
+        let address = server.address;
+        let unanswered = std::thread::spawn(move || client::get(address, "/sleep/9000"));
+        server.await_in_flight(1);
+        server.site.replace("app.wasm", version(world, 2));
+        let reply = unanswered.join().unwrap();
+        assert_eq!(reply.status, 503, "{world}");
+        assert!(reply.text().contains("is being replaced"), "{world}: {}", reply.text());
+        let line = server.await_log("\"kind\":\"draining\"");
+        assert!(line.contains("generation 1 was replaced"), "{line}");
+    }
+}
+
+#[test]
 fn a_health_request_keeps_a_bad_generation_out() {
     let site = Site::handler(&version("version03", 1), "health = \"/health\"");
     let server = site.start();

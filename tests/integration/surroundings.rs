@@ -212,6 +212,31 @@ fn a_static_folder_that_is_replaced_is_served() {
 }
 
 #[test]
+fn a_granted_folder_that_is_gone_for_a_moment_is_no_bug() {
+    for world in ["faults02", "faults03"] {
+        let site = Site::handler(
+            &guest(world),
+            "isolation = \"request\"\nfolders = [{ host = \"data\", guest = \"/data\" }]",
+        );
+        site.write("data/note.txt", "a note");
+        let server = site.start();
+        let read = || server.get("/read?/data/note.txt");
+        assert_eq!(read().text(), "a note", "{world}");
+        fs::rename(server.site.file("data"), server.site.file("away")).unwrap();
+        let reply = read();
+        assert_eq!(reply.status, 503, "{world}: {}", reply.text());
+        let line = server.await_log("the handler is not available");
+        assert!(line.contains("cannot open folder") && line.contains("data"), "{line}");
+        let faults = |kind: &str| {
+            server.metric(&format!("squall_faults_total{{handler=\"app\",kind=\"{kind}\"}}"))
+        };
+        assert_eq!((faults("unavailable"), faults("bug")), (1.0, 0.0), "{world}");
+        fs::rename(server.site.file("away"), server.site.file("data")).unwrap();
+        assert_eq!(read().text(), "a note", "{world}: it is there again");
+    }
+}
+
+#[test]
 fn a_slow_copy_into_a_served_folder_is_no_error() {
     let site = Site::empty();
     site.write("one.wasm", version("version03", 1));

@@ -51,6 +51,7 @@ fn print_handler(handler: &HandlerReport) {
             ImportStatus::Free => "always".to_owned(),
             ImportStatus::Granted => "granted".to_owned(),
             ImportStatus::NotGranted(line) => format!("denied; to grant it: {line}"),
+            ImportStatus::NeverGranted => "denied; never granted".to_owned(),
             ImportStatus::Missing => "missing: this Squall does not offer it".to_owned(),
         };
         print(format_args!("  {:<44} {status}", import.name));

@@ -19,9 +19,9 @@ pub fn raise_descriptors() -> u64 {
 impl ServerLimits {
     /// These limits with numbers for each 0 that stands for a share of `descriptors`.
     ///
-    /// Nine tenths are for clients. Half of the rest is for static files, the other
-    /// half for components, outbound connections and the admin listener: a server
-    /// that is full can still be looked at and reloaded.
+    /// Nine tenths are for clients. Half of the rest is for static files and half for
+    /// outbound connections; components and the admin listener take what these do not
+    /// use, which are rarely full at the same time.
     pub fn within(mut self, descriptors: u64) -> Result<Self> {
         let most = descriptors.saturating_sub((descriptors / 10).max(RESERVE)).max(1);
         if self.connections == 0 {
@@ -40,6 +40,16 @@ impl ServerLimits {
         ensure!(
             wanted <= most,
             "`files_open` is {wanted}, but with {descriptors} descriptors (`ulimit -n`) and {} `connections` there is room for {most}",
+            self.connections
+        );
+        if self.outbound_open == 0 {
+            self.outbound_open = (descriptors / 20).max(RESERVE / 2);
+        }
+        let most = descriptors.saturating_sub(self.connections).max(RESERVE) / 2;
+        let wanted = self.outbound_open;
+        ensure!(
+            wanted <= most,
+            "`outbound_open` is {wanted}, but with {descriptors} descriptors (`ulimit -n`) and {} `connections` there is room for {most}",
             self.connections
         );
         Ok(self)
@@ -65,6 +75,22 @@ mod tests {
             let limits = ServerLimits::default().within(descriptors).unwrap();
             assert_eq!((limits.connections, limits.files_open), (connections, files_open));
         }
+    }
+
+    #[test]
+    fn outbound_connections_have_a_share_of_their_own() {
+        for (descriptors, share) in [(10_000, 500), (1_000, 50), (256, 16), (20, 16)] {
+            let limits = ServerLimits::default().within(descriptors).unwrap();
+            assert_eq!(limits.outbound_open, share);
+        }
+        let limits =
+            |outbound_open| ServerLimits { outbound_open, ..ServerLimits::default() }.within(1_000);
+        assert_eq!(limits(50).unwrap().outbound_open, 50);
+        let error = limits(51).unwrap_err().to_string();
+        assert!(
+            error.contains("`outbound_open` is 51") && error.contains("room for 50"),
+            "{error}"
+        );
     }
 
     #[test]

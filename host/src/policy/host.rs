@@ -98,8 +98,10 @@ pub(super) fn parse_port(text: &str) -> Option<u16> {
     text.parse().ok().filter(|_| plain)
 }
 
-/// Text from a stranger, fit for a log line.
+/// Text from a stranger, fit for a log line: what stands before the last `@` may
+/// be a password.
 pub(super) fn quoted(text: &str) -> String {
+    let text = text.rsplit_once('@').map_or(text, |(_, host)| host);
     text.chars().take(100).flat_map(char::escape_debug).collect()
 }
 

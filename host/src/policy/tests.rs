@@ -267,3 +267,19 @@ fn entries_that_mean_nothing_are_explained() {
     assert!(private(&["0.0.0.0/0"]).contains(ip("10.0.0.1")));
     assert!(private(&["::/0"]).contains(ip("fd00::1")));
 }
+
+#[test]
+fn a_denial_tells_no_password() {
+    let uri: Uri = "http://bob:hunter2@a.example:1/".parse().unwrap();
+    let host = "bob:hunter2@a.example:1";
+    let denials = [
+        outbound(&["http://*:*"]).check_uri(&uri).unwrap_err(),
+        tcp(&["*:*"]).check_host(host).unwrap_err(),
+        tcp(&["*:*"]).check_name(host, 1).unwrap_err(),
+    ];
+    for denied in denials {
+        let text = denied.to_string();
+        assert!(text.contains("`a.example:1`"), "{text}");
+        assert!(!text.contains("hunter2") && !text.contains("bob"), "{text}");
+    }
+}

@@ -12,7 +12,7 @@ use crate::body::Body;
 use crate::config::{Config, HandlerConfig};
 use crate::id::{HandlerName, RequestId};
 use crate::limits::{ServerLimits, Size};
-use crate::upstream::{SystemResolver, Tls, Upstream};
+use crate::upstream::{OpenConnections, SystemResolver, Tls, Upstream};
 use crate::wasm::{Blueprint, Component, Refused, Reporter, Runtime};
 use anyhow::{Result, bail};
 use http::Request;
@@ -28,6 +28,8 @@ use tokio::time::{sleep, timeout};
 pub(crate) struct Workshop {
     runtime: Runtime,
     tls: Arc<Tls>,
+    /// The outbound connections of all handlers.
+    outbound_open: OpenConnections,
     component_size: Size,
     /// A compilation that takes longer is reported.
     compile_notice: Duration,
@@ -66,6 +68,7 @@ impl Workshop {
         Workshop {
             runtime,
             tls: Arc::new(tls),
+            outbound_open: OpenConnections::new(limits.outbound_open),
             component_size: limits.component_size,
             compile_notice: limits.compile_notice,
         }
@@ -186,6 +189,7 @@ impl Workshop {
             upstream: Arc::new(Upstream::new(
                 outbound,
                 &config.limits,
+                self.outbound_open.clone(),
                 handler.meter.outbound_connections.clone(),
                 Arc::new(SystemResolver),
                 self.tls.clone(),

@@ -10,10 +10,11 @@ use super::download::Download;
 use super::error::{Broken, UpstreamError};
 use super::lease::Lease;
 use super::outgoing::Outgoing;
-use super::permit::Permits;
+use super::permit::{Full, Permits};
 use super::pool::{Found, Pool, Reuse};
 use super::resolve::Resolve;
 use super::tls::Tls;
+use super::total::OpenConnections;
 use super::upload::{Upload, Watch};
 use crate::body::Body;
 use crate::headers::strip_hop_by_hop;
@@ -72,21 +73,21 @@ struct Inner {
 }
 
 impl Upstream {
-    /// `open` counts the connections.
+    /// `total` bounds the connections of all handlers, `open` counts those of this one.
     pub fn new(
         grants: OutboundGrants,
         limits: &HandlerLimits,
+        total: OpenConnections,
         open: Arc<Gauge>,
         resolver: Arc<dyn Resolve>,
         tls: Arc<Tls>,
     ) -> Self {
         let limit = usize::try_from(limits.outbound_connections).unwrap_or(usize::MAX);
-        let permits = Permits::new(limit, open);
+        let permits = Permits::new(limit, total.clone(), open);
         let connector = Connector::new(grants, resolver, tls);
-        Upstream(Arc::new(Inner {
-            connector,
-            pool: Arc::new(Pool::new(permits, limits.outbound_idle)),
-        }))
+        let pool = Arc::new(Pool::new(permits, limits.outbound_idle));
+        total.add(&pool);
+        Upstream(Arc::new(Inner { connector, pool }))
     }
 
     /// The addresses of `host`, for a connection that somebody else makes: judging
@@ -152,12 +153,14 @@ impl Upstream {
                 let (permit, place) = room.split();
                 Ok(place.fill(connector.connect(named, permit, deadline).await?))
             }
-            Err(_elapsed) if pool.permits().taken() < pool.permits().limit() => {
-                Err(UpstreamError::ConnectTimeout { host: named.host().to_string(), after: within })
-            }
-            Err(_elapsed) => {
-                Err(UpstreamError::ConnectionLimit { limit: pool.permits().limit(), after: within })
-            }
+            Err(_elapsed) => Err(match pool.permits().full() {
+                Some(Full { name, limit }) => {
+                    UpstreamError::ConnectionLimit { name, limit, after: within }
+                }
+                None => {
+                    UpstreamError::ConnectTimeout { host: named.host().to_string(), after: within }
+                }
+            }),
         }
     }
 }

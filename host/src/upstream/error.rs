@@ -23,9 +23,9 @@ pub enum UpstreamError {
     Dns { host: String, source: Arc<io::Error> },
     #[error("`{host}` was not resolved within {} ms", after.as_millis())]
     DnsTimeout { host: String, after: Duration },
-    /// All connections of the handler are in use.
-    #[error("all {limit} outbound connections were in use for {} ms", after.as_millis())]
-    ConnectionLimit { limit: usize, after: Duration },
+    /// All connections of the handler, or of the process, are in use.
+    #[error("all {limit} connections of `{name}` were in use for {} ms", after.as_millis())]
+    ConnectionLimit { name: &'static str, limit: usize, after: Duration },
     #[error("`{address}` refused the connection")]
     ConnectRefused { address: SocketAddr },
     #[error("failed to connect to `{address}`: {source}")]

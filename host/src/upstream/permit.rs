@@ -1,6 +1,8 @@
 //! How many connections one handler has open, and how many it may.
 
+use super::total::OpenConnections;
 use crate::meter::Gauge;
+use std::future::pending;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -8,6 +10,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 pub(super) struct Permits {
     free: Arc<Semaphore>,
     limit: usize,
+    /// Of all handlers.
+    total: OpenConnections,
     /// Of all generations of the handler.
     open: Arc<Gauge>,
 }
@@ -18,34 +22,46 @@ pub(super) struct Permits {
 pub(super) struct Permit {
     open: Arc<Gauge>,
     _one: OwnedSemaphorePermit,
+    _of_all: OwnedSemaphorePermit,
+}
+
+/// A limit that leaves no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Full {
+    pub(super) name: &'static str,
+    pub(super) limit: usize,
 }
 
 impl Permits {
-    pub(super) fn new(limit: usize, open: Arc<Gauge>) -> Self {
+    pub(super) fn new(limit: usize, total: OpenConnections, open: Arc<Gauge>) -> Self {
         let limit = limit.min(Semaphore::MAX_PERMITS);
-        Permits { free: Arc::new(Semaphore::new(limit)), limit, open }
-    }
-
-    pub(super) fn limit(&self) -> usize {
-        self.limit
+        Permits { free: Arc::new(Semaphore::new(limit)), limit, total, open }
     }
 
     pub(super) fn taken(&self) -> usize {
         self.limit - self.free.available_permits()
     }
 
-    pub(super) fn try_take(&self) -> Option<Permit> {
-        self.free.clone().try_acquire_owned().ok().map(|one| self.permit(one))
+    pub(super) fn total(&self) -> &OpenConnections {
+        &self.total
     }
 
-    /// Waits for one. `None` never comes: nobody closes the semaphore.
-    pub(super) async fn take(&self) -> Option<Permit> {
-        self.free.clone().acquire_owned().await.ok().map(|one| self.permit(one))
+    pub(super) fn full(&self) -> Option<Full> {
+        if self.free.available_permits() == 0 {
+            return Some(Full { name: "outbound_connections", limit: self.limit });
+        }
+        self.total.is_full().then(|| Full { name: "outbound_open", limit: self.total.limit() })
     }
 
-    fn permit(&self, one: OwnedSemaphorePermit) -> Permit {
+    /// Waits for one: first among the handler's own, then among all.
+    pub(super) async fn take(&self) -> Permit {
+        let Ok(one) = self.free.clone().acquire_owned().await else {
+            // Never: nobody closes the semaphore.
+            return pending().await;
+        };
+        let of_all = self.total.take().await;
         self.open.add(1);
-        Permit { open: self.open.clone(), _one: one }
+        Permit { open: self.open.clone(), _one: one, _of_all: of_all }
     }
 }
 

@@ -2,19 +2,20 @@
 //! open the next.
 //!
 //! An idle connection never stands in the way: when all permits are taken, the
-//! one that has been idle longest is closed for whoever needs a new one. This
-//! is what `hyper_util`'s pool cannot do, and why there is one here.
+//! one that has been idle longest is closed for whoever needs a new one, another
+//! handler too. This is what `hyper_util`'s pool cannot do, and why there is one here.
 
 use super::connection::{Connection, Http1, Http2, Stream};
 use super::lease::{Held, Lease};
 use super::lock;
 use super::permit::{Permit, Permits};
+use futures_util::FutureExt;
 use std::collections::HashMap;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 use tokio::sync::{Notify, OwnedMutexGuard};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 /// Idle HTTP/1.1 connections kept per origin: what is left of a burst.
 const IDLE_PER_ORIGIN: usize = 256;
@@ -22,6 +23,8 @@ const IDLE_PER_ORIGIN: usize = 256;
 const SWEEP: Duration = Duration::from_secs(5);
 /// And at least, however short they may be idle.
 const SHORTEST_SWEEP: Duration = Duration::from_millis(100);
+/// Until who waits looks again for idle connections of other handlers: nobody tells.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 #[derive(Debug)]
 pub(super) struct Pool {
@@ -92,11 +95,13 @@ impl Pool {
             return lease(held);
         }
         let turn = if encrypted { self.turn(origin).await } else { None };
+        // One for all rounds, so that nobody loses the place in the queue.
+        let mut permit = pin!(self.permits.take());
         loop {
             if let Some(held) = self.take(origin, reuse, Crowd::No) {
                 return lease(held);
             }
-            if let Some(permit) = self.permits.try_take() {
+            if let Some(permit) = permit.as_mut().now_or_never() {
                 return Found::Room(self.room(origin, permit, turn));
             }
             // Registered before the look, so that nothing is missed between.
@@ -105,12 +110,13 @@ impl Pool {
             if let Some(held) = self.take(origin, reuse, Crowd::Yes) {
                 return lease(held);
             }
-            self.close_one_idle();
+            if !self.close_one_idle() && self.permits.total().is_full() {
+                self.permits.total().close_one_idle();
+            }
             tokio::select! {
+                permit = &mut permit => return Found::Room(self.room(origin, permit, turn)),
                 () = returned => {}
-                Some(permit) = self.permits.take() => {
-                    return Found::Room(self.room(origin, permit, turn));
-                }
+                () = sleep(LOOK_AGAIN) => {}
             }
         }
     }
@@ -163,20 +169,21 @@ impl Pool {
         Room { pool: self.clone(), origin: origin.clone(), permit, turn }
     }
 
-    /// Frees a permit soon, if any connection is idle.
-    fn close_one_idle(&self) {
+    /// Frees a permit soon. False if no connection is idle.
+    pub(super) fn close_one_idle(&self) -> bool {
         let mut origins = lock(&self.origins);
         let oldest = origins.all.values_mut().filter(|origin| !origin.idle.is_empty());
         if let Some(origin) = oldest.min_by_key(|origin| origin.idle[0].since) {
             origin.idle.remove(0).connection.close();
-            return;
+            return true;
         }
         for origin in origins.all.values_mut() {
             if let Some(unused) = origin.shared.iter().position(|c| c.streams() == 0) {
                 origin.shared.swap_remove(unused);
-                return;
+                return true;
             }
         }
+        false
     }
 
     /// Takes back a connection that is ready for the next request.
@@ -214,7 +221,7 @@ impl Pool {
         let pause = self.idle.clamp(SHORTEST_SWEEP, SWEEP);
         tokio::spawn(async move {
             loop {
-                tokio::time::sleep(pause).await;
+                sleep(pause).await;
                 match pool.upgrade() {
                     Some(pool) if pool.sweep() => {}
                     _ => return,

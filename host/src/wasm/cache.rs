@@ -8,6 +8,7 @@
 
 use crate::limits::Size;
 use anyhow::{Context, Result, anyhow, ensure};
+use rustix::fs::OFlags;
 use sha2::{Digest, Sha256};
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
@@ -58,7 +59,7 @@ impl Cache {
     /// Opens or makes `folder`, and refuses one that others could write to.
     pub(crate) fn open(folder: &Path, capacity: Size) -> Result<Self> {
         let describe = || format!("cannot use compile cache `{}`", folder.display());
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).with_context(describe)?;
+        make_folder(folder).with_context(describe)?;
         let found = fs::symlink_metadata(folder).with_context(describe)?;
         let path = folder.display();
         ensure!(found.is_dir(), "compile cache `{path}` is not a folder of its own");
@@ -92,6 +93,8 @@ impl Cache {
     pub(crate) fn put(&self, engine: &Engine, hash: ContentHash, component: &Component) {
         let path = self.path(engine, hash);
         let kept = component.serialize().map_err(|e| anyhow!("{e:#}")).and_then(|payload| {
+            // It may have been deleted since: people clear caches.
+            make_folder(&self.folder)?;
             self.make_room(payload.len() as u64)?;
             write_whole(&path, &payload)
         });
@@ -148,6 +151,11 @@ pub(crate) fn default_folder() -> Option<PathBuf> {
     base.map(|base| base.join("squall").join("components"))
 }
 
+/// Makes `folder` for this user alone, if it is not there.
+fn make_folder(folder: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
 /// Tells apart engines whose code is not exchangeable.
 fn fingerprint(engine: &Engine) -> u64 {
     let mut hasher = DefaultHasher::new();
@@ -188,11 +196,10 @@ fn is_stale(modified: SystemTime) -> bool {
 
 /// The content of an entry, if the file is ours and its hash is right.
 fn read_sound(path: &Path) -> Option<Vec<u8>> {
-    let mut file = OpenOptions::new()
-        .read(true)
-        .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
-        .open(path)
-        .ok()?;
+    // Opening a FIFO would wait for a writer.
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let mut file =
+        OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path).ok()?;
     let found = file.metadata().ok()?;
     let ours = found.is_file() && found.uid() == our_uid() && found.mode() & 0o022 == 0;
     if !ours {

@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use wasmtime::component::ResourceTable;
+use wasmtime::error::Context as _;
 use wasmtime::{Engine, Store, StoreContextMut, UpdateDeadline};
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_config::WasiConfigVariables;
@@ -82,7 +83,8 @@ impl Blueprint {
                 Access::Read => FsPerms::ReadOnly,
                 Access::ReadWrite => FsPerms::ReadWrite,
             };
-            wasi.preopened_dir(host, guest, perms)?;
+            wasi.preopened_dir(host, guest, perms)
+                .with_context(|| format!("cannot open folder `{}`", host.display()))?;
         }
         sockets.grant(&mut wasi);
         let mut http = WasiHttpCtx::new();

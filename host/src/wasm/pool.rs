@@ -362,12 +362,9 @@ impl Instance {
         }
     }
 
-    /// The instance could not even be set up: an operator's or the host's fault.
+    /// The instance could not even be set up.
     pub(super) fn fail_to_start(&self, error: &wasmtime::Error) {
-        self.seat.fail_all(
-            None,
-            &Fault::new(FaultKind::Bug, format!("cannot set up an instance: {error:?}")),
-        );
+        self.seat.fail_all(None, &trap::not_set_up(error));
     }
 
     /// A fault that has no request to answer any more.

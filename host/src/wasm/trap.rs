@@ -2,7 +2,9 @@
 
 use super::data::Data;
 use crate::fault::{Fault, FaultKind};
+use rustix::io::Errno;
 use std::any::Any;
+use std::io;
 use wasmtime::Trap;
 use wasmtime_wasi::{I32Exit, ResourceTableError};
 
@@ -19,6 +21,16 @@ pub(super) fn classify(error: &wasmtime::Error, data: &Data) -> Fault {
     Fault::new(kind, format!("{error:?}"))
 }
 
+/// Tells why a store could not be set up. What the system refuses (a granted folder
+/// that is gone, descriptors, memory) may be there again at the next request.
+pub(super) fn not_set_up(error: &wasmtime::Error) -> Fault {
+    let kind = match error.downcast_ref::<io::Error>() {
+        Some(_) => FaultKind::Unavailable,
+        None => FaultKind::Bug,
+    };
+    Fault::new(kind, format!("cannot set up an instance: {error:#}"))
+}
+
 fn kind_of(error: &wasmtime::Error, data: &Data) -> FaultKind {
     if error.downcast_ref::<CpuExceeded>().is_some() {
         return FaultKind::Cpu;
@@ -32,6 +44,9 @@ fn kind_of(error: &wasmtime::Error, data: &Data) -> FaultKind {
     if error.downcast_ref::<wasmtime::PoolConcurrencyLimitError>().is_some() {
         return FaultKind::InFlight;
     }
+    if is_shortage(error) {
+        return FaultKind::Unavailable;
+    }
     match error.downcast_ref::<Trap>() {
         Some(Trap::StackOverflow) => return FaultKind::Stack,
         Some(Trap::AllocationTooLarge) => return FaultKind::Memory,
@@ -43,6 +58,13 @@ fn kind_of(error: &wasmtime::Error, data: &Data) -> FaultKind {
     }
     // A guest whose allocation was denied gives up in its own way.
     if data.limiter.denied() { FaultKind::Memory } else { FaultKind::Trap }
+}
+
+/// Whether the system had no descriptor or memory left, which is nobody's fault.
+fn is_shortage(error: &wasmtime::Error) -> bool {
+    let errno = error.downcast_ref::<Errno>().copied();
+    let errno = errno.or_else(|| error.downcast_ref().and_then(Errno::from_io_error));
+    errno.is_some_and(|errno| matches!(errno, Errno::MFILE | Errno::NFILE | Errno::NOMEM))
 }
 
 /// Compilers for WebAssembly keep large frames on a stack of their own that grows
@@ -69,4 +91,24 @@ const HOSTCALL_FUEL: &str = "too much data is being copied between the host and 
 pub(super) fn panic_text(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no words".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wasmtime::error::Context as _;
+
+    #[test]
+    fn what_the_system_lacks_is_no_bug() {
+        let lacks = |errno: Errno| wasmtime::Error::from(io::Error::from(errno));
+        for errno in [Errno::MFILE, Errno::NFILE, Errno::NOMEM] {
+            assert!(is_shortage(&lacks(errno)) && is_shortage(&wasmtime::Error::from(errno)));
+        }
+        assert!(!is_shortage(&lacks(Errno::NOENT)));
+        let gone = Err::<(), _>(lacks(Errno::NOENT)).context("cannot open folder `data`");
+        let fault = not_set_up(&gone.unwrap_err());
+        assert_eq!(fault.kind, FaultKind::Unavailable);
+        assert!(fault.detail.contains("`data`: "), "{}", fault.detail);
+        assert_eq!(not_set_up(&wasmtime::Error::msg("odd")).kind, FaultKind::Bug);
+    }
 }

@@ -32,7 +32,7 @@ pub(super) async fn try_instance(pool: &Pool) -> Result<(), Fault> {
     let seat = Arc::new(Seat::default());
     let store = |engine: &Engine, concurrency| {
         let store = pool.blueprint.store(engine, concurrency, 0, &seat, &pool.ticks);
-        store.map_err(|e| Fault::new(FaultKind::Bug, format!("{e:#}")))
+        store.map_err(|error| trap::not_set_up(&error))
     };
     let (mut store, made) = match &pool.component.entry {
         Entry::Http02(pre) => {
@@ -72,7 +72,15 @@ fn conclude(instance: &Instance, store: &mut Store<Data>, concurrency: Concurren
                 culprit.or_else(|| current_call(&mut store.as_context_mut(), concurrency));
             seat.fail_all(culprit.as_ref(), &fault);
         }
-        End::Cut => seat.fail_all(None, &Fault::plain(FaultKind::Draining)),
+        End::Cut => {
+            let (generation, drain) =
+                (instance.pool.blueprint.generation, instance.pool.blueprint.limits.drain);
+            let text = format!(
+                "generation {generation} was replaced or the server stops, and it had not finished within `drain` ({} ms)",
+                drain.as_millis()
+            );
+            seat.fail_all(None, &Fault::new(FaultKind::Draining, text));
+        }
         End::PostReturn => instance.count(FaultKind::PostReturn),
     }
 }

@@ -4,10 +4,11 @@ use super::{Checked, Problem};
 use crate::limits::{HandlerLimits, ServerLimits};
 
 /// Those that mean something at zero.
-const SERVER_ZERO: [&str; 8] = [
+const SERVER_ZERO: [&str; 9] = [
     "connections",
     "files_open",
     "files_wait",
+    "outbound_open",
     "h2_resets",
     "drain",
     "settle",

@@ -9,7 +9,14 @@ use std::time::Duration;
 fn finding(addresses: &[&str]) -> Upstream {
     let resolver = Table::default().with("many.example", &[addresses]);
     let grants = grants(&["http://many.example:*"], &["127.0.0.0/8", "fd00::/8"]);
-    Upstream::new(grants, &limits(8), Arc::default(), Arc::new(resolver), Arc::new(Tls::default()))
+    Upstream::new(
+        grants,
+        &limits(8),
+        crate::upstream::OpenConnections::default(),
+        Arc::default(),
+        Arc::new(resolver),
+        Arc::new(Tls::default()),
+    )
 }
 
 #[tokio::test]

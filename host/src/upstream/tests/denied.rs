@@ -69,6 +69,7 @@ async fn a_name_that_changes_its_answer_is_judged_each_time() {
     let upstream = Upstream::new(
         grants,
         &limits(8),
+        crate::upstream::OpenConnections::default(),
         Arc::default(),
         Arc::new(resolver),
         Arc::new(Tls::default()),
@@ -97,6 +98,7 @@ async fn of_mixed_answers_only_allowed_ones_are_tried() {
     let upstream = Upstream::new(
         grants,
         &limits(8),
+        crate::upstream::OpenConnections::default(),
         Arc::default(),
         Arc::new(resolver),
         Arc::new(Tls::default()),
@@ -175,6 +177,7 @@ async fn requests_at_once_for_one_name_share_one_question() {
     let upstream = Upstream::new(
         grants,
         &limits(100),
+        crate::upstream::OpenConnections::default(),
         Arc::default(),
         Arc::new(resolver),
         Arc::new(Tls::default()),

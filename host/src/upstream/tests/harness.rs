@@ -159,6 +159,7 @@ pub(super) fn client_with(
     Upstream::new(
         self::grants(grants, &[]),
         &limits(connections),
+        crate::upstream::OpenConnections::default(),
         Arc::default(),
         Arc::new(resolver),
         tls,

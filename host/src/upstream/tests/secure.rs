@@ -53,6 +53,7 @@ impl Identity {
         Upstream::new(
             grants,
             &limits(connections),
+            crate::upstream::OpenConnections::default(),
             Arc::default(),
             Arc::new(resolver),
             Arc::new(tls),

@@ -147,3 +147,26 @@ fn the_oldest_entries_go_first() {
     assert!(!old.exists());
     assert!(cache.get(&engine, hash).is_some());
 }
+
+#[test]
+fn a_folder_that_was_deleted_is_made_again() {
+    let (dir, cache, engine, hash, path) = setup();
+    let folder = dir.path().join("c");
+    fs::remove_dir_all(&folder).unwrap();
+    let (_, compiled) = component(&engine);
+    cache.put(&engine, hash, &compiled);
+    assert!(path.is_file());
+    assert!(cache.get(&engine, hash).is_some());
+    assert_eq!(fs::metadata(&folder).unwrap().mode() & 0o777, 0o700);
+}
+
+#[test]
+fn a_fifo_in_place_of_an_entry_is_a_miss() {
+    let (_dir, cache, engine, hash, path) = setup();
+    fs::remove_file(&path).unwrap();
+    let made = std::process::Command::new("mkfifo").arg("-m600").arg(&path).status().unwrap();
+    assert!(made.success());
+    let (told, tell) = std::sync::mpsc::channel();
+    std::thread::spawn(move || told.send(cache.get(&engine, hash).is_none()));
+    assert_eq!(tell.recv_timeout(Duration::from_secs(10)), Ok(true));
+}

@@ -19,6 +19,8 @@ pub enum ImportStatus {
     Granted,
     /// It is there, but every use is denied until this line is in the config.
     NotGranted(&'static str),
+    /// It is there, but every use is denied, whatever the config says.
+    NeverGranted,
     /// This host does not offer it.
     Missing,
 }
@@ -29,6 +31,8 @@ enum Needs {
     Nothing,
     Outbound,
     Tcp,
+    /// What no grant gives.
+    Udp,
     Folders,
     Values,
 }
@@ -62,8 +66,8 @@ const TRACK_02: &[(&str, Needs)] = &[
     ("wasi:sockets/network", Needs::Tcp),
     ("wasi:sockets/tcp", Needs::Tcp),
     ("wasi:sockets/tcp-create-socket", Needs::Tcp),
-    ("wasi:sockets/udp", Needs::Tcp),
-    ("wasi:sockets/udp-create-socket", Needs::Tcp),
+    ("wasi:sockets/udp", Needs::Udp),
+    ("wasi:sockets/udp-create-socket", Needs::Udp),
 ];
 
 const TRACK_03: &[(&str, Needs)] = &[
@@ -133,6 +137,7 @@ impl Needs {
     fn status(self, grants: &Grants) -> ImportStatus {
         let (granted, line) = match self {
             Needs::Nothing => return ImportStatus::Free,
+            Needs::Udp => return ImportStatus::NeverGranted,
             Needs::Outbound => {
                 (!grants.outbound.is_empty(), "outbound = [\"https://api.example.com\"]")
             }
@@ -167,5 +172,19 @@ mod tests {
         assert!(!is_known(World::Http03, "wasi:http/client@0.3.0-rc-2026-01-06"));
         assert!(!is_known(World::Http02, "wasi:keyvalue/store@0.2.0-draft2"));
         assert!(!is_known(World::Http02, "acme:thing/x"));
+    }
+
+    #[test]
+    fn no_line_of_a_config_grants_udp() {
+        let udp = ["wasi:sockets/udp@0.2.6", "wasi:sockets/udp-create-socket@0.2.6"];
+        let imports = udp.map(str::to_owned).to_vec();
+        let shape = Shape { world: World::Http02, imports };
+        let tcp = crate::policy::TcpGrants::parse(&["db.example.com:5432".to_owned()]).unwrap();
+        let granted = Grants { outbound_tcp: tcp, ..Grants::default() };
+        for grants in [Grants::default(), granted] {
+            for import in shape.imports_with(&grants) {
+                assert_eq!(import.status, ImportStatus::NeverGranted, "{}", import.name);
+            }
+        }
     }
 }

@@ -43,6 +43,7 @@ fn sockets(grants: &[&str], resolver: Unwell) -> Sockets {
         upstream: Arc::new(Upstream::new(
             OutboundGrants::default(),
             &HandlerLimits::default(),
+            crate::upstream::OpenConnections::default(),
             Arc::default(),
             resolver,
             tls,
