@@ -97,7 +97,8 @@ async fn run(world: &str, connections: usize, swaps: u32) -> Result<Seen> {
     let site = file.to_str().context("a path that is text")?.to_owned();
     let words = squall_command(&squall()?, &site, port);
     let mut command = Command::new(&words[0]);
-    command.args(&words[1..]);
+    // A version that was compiled in an earlier run would not be compiled in this one.
+    command.args(&words[1..]).arg("--no-cache");
     let server = Server::start(command, port)?;
     let counts = Arc::new(Counts::default());
     let mut clients = JoinSet::new();
