@@ -39,7 +39,7 @@ impl LogFormat {
     }
 }
 
-/// Writes what is left when it is dropped, for as long as [`LAST_WORDS`].
+/// Writes what is left when it is dropped, for a second at most.
 #[derive(Debug)]
 pub struct LogGuard {
     gate: Arc<Gate>,
