@@ -133,7 +133,7 @@ mod tests {
             ),
             quote!(
                 async fn hello(request: Request) -> Response {
-                    todo!()
+                    answer_to(request)
                 }
             ),
             quote!(
