@@ -1,25 +1,13 @@
 //! Rows C: what a client can do wrong.
 
 use crate::support::client::{self, Wire};
+use crate::support::fault_guests::serve;
 use crate::support::h2;
 use crate::support::server::{Server, Site};
 use crate::support::{SOON, eventually};
 use squall_test_guests::guest;
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
-
-/// A site of one handler with these lines below `[server.limits]` and
-/// `[handlers.app.limits]`.
-fn serve(server: &str, handler: &str) -> Server {
-    let site = Site::toml(&format!(
-        "[server.limits]\n{server}\n\
-         [[routes]]\nmount = \"/\"\nhandler = \"app\"\n\
-         [handlers.app]\ncomponent = \"app.wasm\"\n\
-         [handlers.app.limits]\n{handler}\n"
-    ));
-    site.write("app.wasm", guest("faults03"));
-    site.start()
-}
 
 fn closed(server: &Server, reason: &str) -> f64 {
     server.metric(&format!("squall_connections_closed_total{{reason=\"{reason}\"}}"))

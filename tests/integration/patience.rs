@@ -2,24 +2,13 @@
 //! are: who is given time, and whose fault it is.
 
 use crate::support::client::{self, Wire};
+use crate::support::fault_guests::serve;
 use crate::support::h2::{GOAWAY, H2, SETTINGS, WINDOW_UPDATE};
-use crate::support::server::{Server, Site};
+use crate::support::server::Server;
 use crate::support::{SOON, eventually};
-use squall_test_guests::guest;
 use std::io::Read;
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
-
-fn serve(server: &str, handler: &str) -> Server {
-    let site = Site::toml(&format!(
-        "[server.limits]\n{server}\n\
-         [[routes]]\nmount = \"/\"\nhandler = \"app\"\n\
-         [handlers.app]\ncomponent = \"app.wasm\"\n\
-         [handlers.app.limits]\n{handler}\n"
-    ));
-    site.write("app.wasm", guest("faults03"));
-    site.start()
-}
 
 fn faults(server: &Server, kind: &str) -> f64 {
     server.metric(&format!("squall_faults_total{{handler=\"app\",kind=\"{kind}\"}}"))

@@ -1,7 +1,7 @@
 //! Servers of the guests that fail on request.
 
 use crate::support::aftermath::site_with_canary;
-use crate::support::server::Server;
+use crate::support::server::{Server, Site};
 use squall_test_guests::guest;
 
 /// Runs a body against the fault guests of both worlds.
@@ -18,4 +18,17 @@ pub(crate) fn in_both_worlds(limits: &str, test: impl Fn(&mut Server)) {
 pub(crate) fn one_thread(world: &str, limits: &str) -> Server {
     let app = format!("[handlers.app.limits]\n{limits}");
     site_with_canary(&guest(world), &app).env("TOKIO_WORKER_THREADS", "1").start()
+}
+
+/// A site of one handler with these lines below `[server.limits]` and
+/// `[handlers.app.limits]`.
+pub(crate) fn serve(server: &str, handler: &str) -> Server {
+    let site = Site::toml(&format!(
+        "[server.limits]\n{server}\n\
+         [[routes]]\nmount = \"/\"\nhandler = \"app\"\n\
+         [handlers.app]\ncomponent = \"app.wasm\"\n\
+         [handlers.app.limits]\n{handler}\n"
+    ));
+    site.write("app.wasm", guest("faults03"));
+    site.start()
 }
