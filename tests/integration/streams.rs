@@ -3,6 +3,7 @@
 use crate::support::aftermath::{Aftermath, site_with_canary};
 use crate::support::client::{self, Wire};
 use crate::support::fault_guests::in_both_worlds;
+use crate::support::server::Site;
 use crate::support::{SOON, eventually};
 use squall_test_guests::guest;
 use std::time::Duration;
@@ -115,4 +116,18 @@ fn trailers_reach_the_client() {
         assert_eq!(reply.text(), "with trailers");
         assert_eq!(reply.trailers, "x-sum: 42\n");
     });
+}
+
+#[test]
+fn a_body_is_taken_from_the_moment_its_response_is_made() {
+    let server = Site::component(&guest("faults03")).start();
+    let reply = server.get("/write-first");
+    assert_eq!((reply.status, reply.text().as_str()), (200, "written first"));
+}
+
+#[test]
+fn who_writes_to_a_response_that_was_dropped_is_told() {
+    let server = Site::component(&guest("faults03")).start();
+    let reply = server.get("/unsent");
+    assert_eq!((reply.status, reply.text().as_str()), (200, "10 bytes left"));
 }

@@ -8,6 +8,7 @@ mod clocks;
 mod log;
 mod outbound;
 mod reporter;
+mod responses;
 mod sockets;
 mod table;
 
@@ -43,6 +44,7 @@ pub(super) fn linker(engine: &Engine, concurrency: Concurrency) -> wasmtime::Res
         clocks::add_to_linker(&mut linker)?;
         log::add_to_linker(&mut linker)?;
         outbound::add_to_linker(&mut linker)?;
+        responses::add_to_linker(&mut linker)?;
     }
     Ok(linker)
 }

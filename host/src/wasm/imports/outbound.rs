@@ -27,7 +27,7 @@ use wasmtime_wasi_http::{
 
 /// Bytes that one write of a guest may put on their way; a larger write takes
 /// several turns. Bounds what a slow client makes us hold per response.
-const CHUNK: usize = 64 << 10;
+pub(super) const CHUNK: usize = 64 << 10;
 
 /// The outbound side of one instance.
 pub(crate) struct Outbound {
