@@ -13,6 +13,7 @@ mod fixed;
 mod incoming;
 mod listen;
 mod outgoing;
+mod reader;
 mod request;
 mod service;
 mod socket;

@@ -166,3 +166,48 @@ fn a_client_that_leaves_while_it_sends_breaks_the_guests_read() {
         assert_eq!(server.get("/").status, 200);
     });
 }
+
+#[test]
+fn g6_bytes_that_nobody_reads_do_not_hide_that_the_client_left() {
+    in_both_worlds("", |server| {
+        let after = Aftermath::begin(server);
+        let body = "x".repeat(100_000);
+        let unread = format!("Content-Length: {}\n\n{body}", body.len());
+        for rest in ["\nG", "\nGET / HTTP/1.1", "\nGET / HTTP/1.1\nHost: test\n\n", &unread] {
+            for leave in [drop, Wire::reset] {
+                let mut wire = Wire::open(server.address);
+                wire.request(&format!("GET /forever HTTP/1.1\nHost: test\n{rest}"));
+                server.await_in_flight(1);
+                leave(wire);
+                eventually(SOON, "noticing", || {
+                    server.metric("squall_in_flight{handler=\"app\"}") == 0.0
+                });
+            }
+        }
+        after.check(server, &[("cancelled", 8.0)]);
+    });
+}
+
+#[test]
+fn a_client_that_only_closes_its_own_side_is_answered_if_that_is_quick() {
+    in_both_worlds("", |server| {
+        let after = Aftermath::begin(server);
+        let answered = |request: &str| {
+            let mut wire = Wire::open(server.address);
+            wire.request(request);
+            wire.end();
+            wire.one_reply("GET")
+        };
+        let reply = answered("GET / HTTP/1.1\nHost: test\n\n").unwrap();
+        assert_eq!((reply.status, reply.text().as_str()), (200, "ok"));
+        let body = "x".repeat(200_000);
+        let post =
+            format!("POST /echo HTTP/1.1\nHost: test\nContent-Length: {}\n\n{body}", body.len());
+        let reply = answered(&post).unwrap();
+        assert!(reply.complete && reply.text() == body);
+        let reply = answered("GET /bytes?20000000 HTTP/1.1\nHost: test\n\n").unwrap();
+        assert!(reply.complete && reply.body.len() == 20_000_000, "as long as it takes some");
+        assert!(answered("GET /forever HTTP/1.1\nHost: test\n\n").is_none(), "it left");
+        after.check(server, &[("cancelled", 1.0)]);
+    });
+}

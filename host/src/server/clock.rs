@@ -4,6 +4,7 @@
 //! The socket, the service and the connection's loop share one of these: the first
 //! two note what happens, the loop asks when to give up.
 
+use super::reader::Leaving;
 use crate::limits::ServerLimits;
 use http::Version;
 use std::sync::Mutex;
@@ -37,6 +38,9 @@ struct State {
     broke_off: bool,
     /// No new requests are taken, since then.
     leaving: Option<Instant>,
+    /// The client sends no more: unless it takes some of an answer until then, it has
+    /// gone altogether.
+    gone: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,20 +63,28 @@ pub(super) enum GiveUp {
     WriteGap,
     /// It was told to leave, and has nothing open.
     Left,
+    /// The client has gone by itself.
+    Gone,
 }
+
+/// How long a client that has closed its side may be given an answer. Most have gone,
+/// and the work for these is to stop within 100 ms (G6).
+const HALF_CLOSED: Duration = Duration::from_millis(40);
 
 /// What a client may take to see that no new requests are taken: what it has sent
 /// meanwhile is answered.
 const FAREWELL: Duration = Duration::from_secs(1);
 
 impl GiveUp {
-    /// The value of the `reason` label in `squall_connections_closed_total`.
-    pub(super) fn label(self) -> &'static str {
+    /// The value of the `reason` label in `squall_connections_closed_total`, if it is we
+    /// who give up.
+    pub(super) fn label(self) -> Option<&'static str> {
         match self {
-            GiveUp::HeadTime => "head_time",
-            GiveUp::KeepAlive => "keep_alive",
-            GiveUp::WriteGap => "write_gap",
-            GiveUp::Left => "left",
+            GiveUp::HeadTime => Some("head_time"),
+            GiveUp::KeepAlive => Some("keep_alive"),
+            GiveUp::WriteGap => Some("write_gap"),
+            GiveUp::Left => Some("left"),
+            GiveUp::Gone => None,
         }
     }
 }
@@ -97,6 +109,7 @@ impl ConnectionClock {
             has_body: false,
             broke_off: false,
             leaving: None,
+            gone: None,
         }))
     }
 
@@ -114,7 +127,27 @@ impl ConnectionClock {
 
     /// The peer has taken bytes.
     pub(super) fn wrote(&self) {
-        self.lock().stalled = None;
+        let mut state = self.lock();
+        state.stalled = None;
+        if let Some(gone) = &mut state.gone {
+            *gone = Instant::now() + HALF_CLOSED;
+        }
+    }
+
+    /// Whether the client's leaving would end work, and nobody else looks for it: over
+    /// HTTP/2 somebody always reads.
+    pub(super) fn is_answering(&self) -> bool {
+        let state = self.lock();
+        state.open > 0 && state.protocol == Protocol::Http1
+    }
+
+    /// The client has left, or closed its side.
+    pub(super) fn left(&self, leaving: Leaving) {
+        let grace = match leaving {
+            Leaving::Ended => HALF_CLOSED,
+            Leaving::Reset => Duration::ZERO,
+        };
+        self.lock().gone.get_or_insert_with(|| Instant::now() + grace);
     }
 
     /// The peer takes no bytes.
@@ -197,12 +230,13 @@ impl ConnectionClock {
     pub(super) fn deadline(&self, limits: &ServerLimits) -> Option<(Instant, GiveUp)> {
         let state = self.lock();
         let stalled = state.stalled.map(|since| (since + limits.write_gap, GiveUp::WriteGap));
+        let gone = state.gone.filter(|_| state.open > 0).map(|at| (at, GiveUp::Gone));
         let waiting = (state.open == 0).then(|| match (state.waiting, state.leaving) {
             (Waiting::Idle(since), Some(leaving)) => (since.max(leaving) + FAREWELL, GiveUp::Left),
             (Waiting::Idle(since), None) => (since + limits.keep_alive, GiveUp::KeepAlive),
             (Waiting::Head(since), _) => (since + limits.head_time, GiveUp::HeadTime),
         });
-        stalled.into_iter().chain(waiting).min_by_key(|(at, _)| *at)
+        stalled.into_iter().chain(gone).chain(waiting).min_by_key(|(at, _)| *at)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {

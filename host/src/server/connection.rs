@@ -94,7 +94,7 @@ async fn first_bytes(
             return Ok(Some(Protocol::Http2));
         }
         if began.elapsed() > limits.head_time {
-            return Err(TooSlow(GiveUp::HeadTime.label()));
+            return Err(TooSlow("head_time"));
         }
         tokio::time::sleep(PEEK_AGAIN).await;
         match stream.peek(&mut bytes).await {
@@ -110,6 +110,8 @@ fn http1_builder(limits: &ServerLimits) -> http1::Builder {
     // connections.
     builder
         .timer(TokioTimer::new())
+        // Whether a client that closed its side has gone is the clock's to say.
+        .half_close(true)
         .header_read_timeout(None)
         .max_buf_size(limits.head_size.to_usize())
         .max_headers(usize::try_from(limits.head_fields).unwrap_or(usize::MAX));
@@ -192,7 +194,7 @@ async fn drive(
             connection.as_mut().shut_down_gracefully();
         }
         match std::task::ready!(poll_deadline(clock, limits, timer.as_mut(), cx)) {
-            GiveUp::Left => Poll::Ready(idle.then_some(GiveUp::KeepAlive.label())),
+            GiveUp::Left => Poll::Ready(GiveUp::KeepAlive.label().filter(|_| idle)),
             GiveUp::KeepAlive if clock.tells_farewell() => {
                 idle = true;
                 connection.as_mut().shut_down_gracefully();
@@ -205,7 +207,7 @@ async fn drive(
                 cx.waker().wake_by_ref();
                 Poll::Pending
             }
-            reason => Poll::Ready(Some(reason.label())),
+            reason => Poll::Ready(reason.label()),
         }
     })
     .await

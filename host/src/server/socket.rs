@@ -2,6 +2,7 @@
 //! on the connection's clock.
 
 use super::clock::ConnectionClock;
+use super::reader::{Leaving, Reader};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use rustix::net::SendFlags;
@@ -10,12 +11,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
 
 pub(super) struct Socket {
     stream: TokioIo<TcpStream>,
+    reader: Reader,
     clock: Arc<ConnectionClock>,
     farewell: Option<Farewell>,
 }
@@ -34,7 +35,8 @@ const FAREWELL: Duration = Duration::from_secs(10);
 
 impl Socket {
     pub(super) fn new(stream: TcpStream, clock: Arc<ConnectionClock>) -> Self {
-        Socket { stream: TokioIo::new(stream), clock, farewell: None }
+        let (stream, reader) = (TokioIo::new(stream), Reader::default());
+        Socket { stream, reader, clock, farewell: None }
     }
 
     /// Linux calls a socket writable once a third of what it holds is gone, which may be
@@ -64,11 +66,9 @@ impl Socket {
 impl Socket {
     fn poll_farewell(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(farewell) = &mut self.farewell else { return Poll::Ready(()) };
-        let mut scrap = [0; 8 << 10];
         loop {
-            let mut scrap = ReadBuf::new(&mut scrap);
-            match Pin::new(self.stream.inner_mut()).poll_read(cx, &mut scrap) {
-                Poll::Ready(Ok(())) if !scrap.filled().is_empty() => {
+            match self.reader.poll_discard(&mut self.stream, cx) {
+                Poll::Ready(Ok(read)) if read > 0 => {
                     let next = (Instant::now() + FAREWELL_GAP).min(farewell.until);
                     farewell.gap.as_mut().reset(next);
                 }
@@ -95,8 +95,13 @@ impl Read for Socket {
         cx: &mut Context<'_>,
         buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        let read = ready!(Pin::new(&mut self.stream).poll_read(cx, buf));
-        self.clock.read();
+        let this = &mut *self;
+        if this.clock.is_answering() && this.reader.is_at_end(&this.stream) {
+            // More was wanted, so what it sent is not whole.
+            this.clock.left(Leaving::Reset);
+        }
+        let read = ready!(this.reader.poll_read(&mut this.stream, cx, buf));
+        this.clock.read();
         Poll::Ready(read)
     }
 }
@@ -113,7 +118,14 @@ impl Write for Socket {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let this = &mut *self;
+        // hyper calls this at each of its turns.
+        if this.clock.is_answering()
+            && let Poll::Ready(leaving) = this.reader.poll_leaving(&this.stream, cx)
+        {
+            this.clock.left(leaving);
+        }
+        Pin::new(&mut this.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -1,7 +1,7 @@
 //! An HTTP/1.1 client that hides nothing: exact bytes out, exact bytes in.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
 /// How long a test waits for anything that must come.
@@ -153,6 +153,11 @@ impl Wire {
         };
         self.stream.set_read_timeout(Some(PATIENCE)).unwrap();
         closed
+    }
+
+    /// Closes the sending side.
+    pub(crate) fn end(&self) {
+        self.stream.shutdown(Shutdown::Write).unwrap();
     }
 
     /// Closes with a reset instead of a proper end.
