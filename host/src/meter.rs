@@ -152,7 +152,7 @@ impl HandlerMeter {
     /// The faults that occurred.
     pub fn faults(&self) -> impl Iterator<Item = (FaultKind, u64)> + '_ {
         let counts = self.faults.0.iter().map(Counter::get);
-        FaultKind::ALL.into_iter().zip(counts).filter(|(_, count)| *count > 0)
+        FaultKind::ALL.iter().copied().zip(counts).filter(|(_, count)| *count > 0)
     }
 }
 

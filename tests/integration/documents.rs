@@ -13,7 +13,7 @@ fn read(name: &str) -> String {
 #[test]
 fn the_reference_has_every_fault_with_its_status() {
     let reference = read("docs/reference.md");
-    for kind in FaultKind::ALL {
+    for &kind in FaultKind::ALL {
         let row =
             reference.lines().find(|line| line.starts_with(&format!("| `{}` |", kind.label())));
         let row = row.unwrap_or_else(|| panic!("no row for `{}`", kind.label()));
