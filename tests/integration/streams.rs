@@ -126,6 +126,17 @@ fn a_body_is_taken_from_the_moment_its_response_is_made() {
 }
 
 #[test]
+fn small_pieces_that_are_written_at_once_are_sent_as_one() {
+    let server = Site::component(&guest("faults03")).start();
+    let reply = server.get("/pieces?100");
+    assert_eq!(reply.body.len(), 1_400);
+    assert_eq!(reply.header("content-length"), Some("1400"), "{}", reply.head);
+    // More than is taken at once waits for the client.
+    let reply = server.get("/pieces?100000");
+    assert!(reply.complete && reply.body.len() == 1_400_000);
+}
+
+#[test]
 fn who_writes_to_a_response_that_was_dropped_is_told() {
     let server = Site::component(&guest("faults03")).start();
     let reply = server.get("/unsent");

@@ -1,5 +1,5 @@
-//! A body between the guest that writes it and the client that reads it: one piece
-//! at a time, so that a slow client slows its guest down.
+//! A body between the guest that writes it and the client that reads it. Small writes
+//! join into one piece, and a slow client slows its guest down.
 
 use super::super::super::data::Data;
 use super::super::outbound::CHUNK;
@@ -28,7 +28,7 @@ pub(super) struct Shared(Mutex<State>);
 #[derive(Default)]
 struct State {
     /// Taken from the guest, and not yet asked for by the client.
-    piece: Option<Bytes>,
+    piece: Vec<u8>,
     contents: End,
     trailers: Given,
     client: End,
@@ -110,7 +110,8 @@ impl StreamConsumer<Data> for Contents {
         if matches!(state.client, End::Closed) {
             return Poll::Ready(Ok(StreamResult::Dropped));
         }
-        if state.piece.is_some() {
+        let room = CHUNK - state.piece.len();
+        if room == 0 {
             if finish {
                 return Poll::Ready(Ok(StreamResult::Cancelled));
             }
@@ -119,10 +120,10 @@ impl StreamConsumer<Data> for Contents {
         }
         let mut source = source.as_direct(store);
         let bytes = source.remaining();
-        let taken = bytes.len().min(CHUNK);
+        let taken = bytes.len().min(room);
         // A write of nothing asks whether there is room.
         if taken > 0 {
-            state.piece = Some(Bytes::copy_from_slice(&bytes[..taken]));
+            state.piece.extend_from_slice(&bytes[..taken]);
             source.mark_read(taken);
             state.client.wake();
         }
@@ -188,9 +189,10 @@ impl Body for PipeBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, WasiError>>> {
         let mut state = self.0.lock();
-        if let Some(piece) = state.piece.take() {
+        if !state.piece.is_empty() {
+            let piece = std::mem::take(&mut state.piece);
             state.contents.wake();
-            return Poll::Ready(Some(Ok(Frame::data(piece))));
+            return Poll::Ready(Some(Ok(Frame::data(piece.into()))));
         }
         if matches!(state.contents, End::Open(_)) || matches!(state.trailers, Given::NotYet) {
             state.client.wait(cx);
@@ -208,7 +210,7 @@ impl Drop for PipeBody {
     fn drop(&mut self) {
         let mut state = self.0.lock();
         state.client = End::Closed;
-        state.piece = None;
+        state.piece = Vec::new();
         // The guest learns of it at once if it waits, and at its next write if not.
         state.contents.wake();
     }
