@@ -7,6 +7,7 @@ mod route;
 
 pub(super) use handler::check_name;
 
+use super::address::{parse_admin, parse_listen};
 use super::place::Problem;
 use super::{Access, AccessLog, Config, HandlerConfig, raw};
 use crate::id::HandlerName;
@@ -85,7 +86,7 @@ fn server(raw: raw::Server, base: &Path, problems: &mut Problems) -> Config {
     problems.note(limits::of_server(&limits).map_err(at_server("limits")));
     let listen = problems.note(listen(raw.listen).map_err(at_server("listen")));
     let taken = listen.as_deref().unwrap_or_default();
-    let admin = raw.admin.as_deref().map(|text| free_of(admin_address(text)?, taken)).transpose();
+    let admin = raw.admin.as_deref().map(|text| free_of(parse_admin(text)?, taken)).transpose();
     let admin = problems.note(admin.map_err(at_server("admin")));
     let proxies = Ranges::parse(&raw.trusted_proxies).map_err(Problem::new);
     let proxies = problems.note(proxies.map_err(at_server("trusted_proxies")));
@@ -107,14 +108,16 @@ fn server(raw: raw::Server, base: &Path, problems: &mut Problems) -> Config {
 fn listen(raw: Option<raw::OneOrMany>) -> Checked<Vec<SocketAddr>> {
     match raw {
         None => Ok(vec![super::source::default_listen()]),
-        Some(raw::OneOrMany::One(text)) => Ok(vec![address(&text)?]),
+        Some(raw::OneOrMany::One(text)) => Ok(vec![parse_listen(&text)?]),
         Some(raw::OneOrMany::Many(list)) if list.is_empty() => {
             Err(Problem::new("`listen` is empty; name at least one address"))
         }
         Some(raw::OneOrMany::Many(list)) => {
             let mut all = Vec::new();
             for (i, text) in list.iter().enumerate() {
-                let checked = address(text).and_then(|address| free_of(address, &all));
+                let checked = parse_listen(text)
+                    .map_err(Problem::new)
+                    .and_then(|address| free_of(address, &all));
                 all.push(checked.map_err(|p| p.below(i))?);
             }
             Ok(all)
@@ -128,18 +131,6 @@ fn free_of(address: SocketAddr, others: &[SocketAddr]) -> Checked<SocketAddr> {
         return Err(Problem::new(format!("`{address}` is listened on twice; name it once")));
     }
     Ok(address)
-}
-
-fn address(text: &str) -> Checked<SocketAddr> {
-    let text = text.strip_prefix("http://").unwrap_or(text);
-    let with_host = text.replacen("localhost:", "127.0.0.1:", 1);
-    with_host.parse().map_err(|_| {
-        Problem::new(format!("`{text}` is not an address; write for example `127.0.0.1:3000`"))
-    })
-}
-
-fn admin_address(text: &str) -> Checked<SocketAddr> {
-    super::check_admin(address(text)?).map_err(Problem::new)
 }
 
 /// A handler that could write the config or what handlers are made of could give
