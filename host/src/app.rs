@@ -98,8 +98,9 @@ impl App {
             Some(address) => vec![address],
             None => self.config.listen.clone(),
         };
-        let listeners = addresses.into_iter().map(bind).collect::<Result<_>>()?;
-        let admin = self.options.admin.or(self.config.admin).map(bind).transpose()?;
+        let listeners = bind(&addresses)?;
+        // On loopback, so never the address that takes all of its family.
+        let admin = bind(self.options.admin.or(self.config.admin).as_slice())?.pop();
         Ok(Bound { app: self, listeners, admin })
     }
 }
