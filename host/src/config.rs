@@ -11,7 +11,7 @@ mod raw;
 mod source;
 
 pub use address::{parse_admin, parse_listen};
-pub use source::{CONFIG_FILE, Source};
+pub use source::{CONFIG_FILE, Reading, Source};
 
 use crate::id::HandlerName;
 use crate::limits::{HandlerLimits, ServerLimits};

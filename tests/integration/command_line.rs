@@ -141,7 +141,7 @@ fn a_config_is_refused_with_file_and_line() {
         ("[limits]\nmemory = \"9 GiB\"\n", "above the server's `memory_ceiling`"),
         (
             "[handlers.a]\ncomponent = \"a.wasm\"\noutbound = [\"api.example.com\"]\n",
-            "squall.toml:3:1: ",
+            "squall.toml:3:13: `api.example.com` has no scheme",
         ),
         ("[handlers.\"a b\"]\ncomponent = \"a.wasm\"\n", "`a b` is not a name for a handler"),
         ("", "there is no route"),
