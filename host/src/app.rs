@@ -2,21 +2,20 @@
 //! and stopped with a deadline.
 
 mod check;
+mod load;
 
 pub use check::{HandlerReport, Report, check};
 
 use crate::config::{AccessLog as AccessForm, Config, Source};
 use crate::files::OpenFiles;
-use crate::limits::{ServerLimits, raise_descriptors};
+use crate::limits::ServerLimits;
 use crate::logging::LogGuard;
 use crate::logging::access::AccessLog;
 use crate::meter::ServerMeter;
 use crate::ops::{self, Admin};
 use crate::server::{self, Listener, Server, Stage, bind};
-use crate::site::{Registry, Reloader, Workshop, load_site};
-use crate::upstream::Tls;
-use crate::wasm::{Cache, Runtime, default_folder};
-use anyhow::{Context, Result};
+use crate::site::{Registry, Reloader, Workshop};
+use anyhow::{Context, Result, anyhow};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -82,14 +81,7 @@ impl App {
     /// Reads the config and loads every handler. Binds nothing: what is wrong with
     /// a site is known before a port is open.
     pub async fn load(options: Options) -> Result<Self> {
-        let config = options.source.load(&[])?;
-        let limits = config.limits.clone().within(raise_descriptors())?;
-        let cache = open_cache(&options.cache, &limits)?;
-        let runtime = Runtime::new(&limits, cache).context("cannot start the clock of guests")?;
-        let tls = Tls::new(config.outbound_ca.as_deref())?;
-        let workshop = Workshop::new(runtime, tls, &limits);
-        let site = load_site(&workshop, config.clone()).await?;
-        Ok(App { options, config, registry: Registry::new(site), workshop, limits })
+        load::load(options).await.map_err(|problems| anyhow!("{}", problems.join("\n")))
     }
 
     /// Opens the ports.
@@ -98,8 +90,9 @@ impl App {
             Some(address) => vec![address],
             None => self.config.listen.clone(),
         };
-        let listeners = addresses.into_iter().map(bind).collect::<Result<_>>()?;
-        let admin = self.options.admin.or(self.config.admin).map(bind).transpose()?;
+        let listeners = bind(&addresses)?;
+        // On loopback, so never the address that takes all of its family.
+        let admin = bind(self.options.admin.or(self.config.admin).as_slice())?.pop();
         Ok(Bound { app: self, listeners, admin })
     }
 }
@@ -214,22 +207,4 @@ async fn cut(stage: &watch::Sender<Stage>, serving: &mut Serving) -> Result<Stop
     }
     tracing::warn!(connections = open, "stopped, cutting connections");
     Ok(Stopped::Cut(open))
-}
-
-fn open_cache(choice: &CacheChoice, limits: &ServerLimits) -> Result<Option<Cache>> {
-    match choice {
-        CacheChoice::Off => Ok(None),
-        // Asked for by name: it must work.
-        CacheChoice::Folder(folder) => Cache::open(folder, limits.cache_size).map(Some),
-        CacheChoice::Default => {
-            let Some(folder) = default_folder() else { return Ok(None) };
-            match Cache::open(&folder, limits.cache_size) {
-                Ok(cache) => Ok(Some(cache)),
-                Err(error) => {
-                    tracing::warn!("compiling without cache: {error:#}");
-                    Ok(None)
-                }
-            }
-        }
-    }
 }

@@ -20,7 +20,7 @@ pub fn build(path: &Path, say: &mut dyn FnMut(&str)) -> Result<()> {
         let component = component_of_crate(&krate)?;
         return build_crate(&krate, &component, say);
     }
-    let config = Source::find(path)?.load(&[])?;
+    let config = Source::find(path)?.load()?;
     let mut built = 0;
     for (name, handler) in &config.handlers {
         let Some(source) = &handler.source else { continue };

@@ -4,14 +4,14 @@
 //! (`check`), and the place of an error in the file (`place`). Nothing here opens
 //! a port, compiles a component or reads anything but the config itself.
 
-mod admin;
+mod address;
 mod check;
 mod place;
 mod raw;
 mod source;
 
-pub use admin::check_admin;
-pub use source::{CONFIG_FILE, Source};
+pub use address::{parse_admin, parse_listen};
+pub use source::{CONFIG_FILE, Reading, Source};
 
 use crate::id::HandlerName;
 use crate::limits::{HandlerLimits, ServerLimits};

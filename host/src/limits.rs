@@ -62,6 +62,12 @@ macro_rules! limits {
                 all.into_iter().filter(|(_, is_zero)| *is_zero).map(|(name, _)| name).collect()
             }
 
+            /// These limits, with the defaults in place of those of these names.
+            pub fn without(mut self, names: &[&str]) -> Self {
+                $( if names.contains(&stringify!($field)) { self.$field = $default; } )+
+                self
+            }
+
             /// These limits, with what `partial` sets in their place.
             pub fn with(mut self, partial: &$partial) -> Self {
                 $( if let Some(value) = partial.$field { self.$field = value; } )+

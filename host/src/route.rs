@@ -40,14 +40,25 @@ impl fmt::Display for RouteKey {
 }
 
 /// Two routes that no request can tell apart.
-#[derive(Debug, thiserror::Error)]
-#[error("route `{key}` is in conflict with `{other}`: no request can tell them apart")]
+#[derive(Debug)]
 pub struct Conflict {
     /// The place in the list of the one that came later.
     pub route: usize,
     key: String,
     other: String,
 }
+
+impl fmt::Display for Conflict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Conflict { key, other, .. } = self;
+        write!(f, "route `{key}` is in conflict with `{other}`: no request can tell them apart")
+    }
+}
+
+/// All conflicts of a list of routes, of which there is at least one.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.iter().map(Conflict::to_string).collect::<Vec<_>>().join("; "))]
+pub struct Conflicts(pub Vec<Conflict>);
 
 /// All routes of a site, each leading to a `T`.
 #[derive(Debug)]
@@ -76,8 +87,9 @@ pub enum Found<'r, T> {
 pub type Captures = Vec<(Arc<str>, String)>;
 
 impl<T> Routes<T> {
-    /// Builds the table, or says which two routes are in conflict.
-    pub fn new(routes: Vec<(RouteKey, T)>) -> Result<Self, Conflict> {
+    /// Builds the table, or says which routes are in conflict.
+    pub fn new(routes: Vec<(RouteKey, T)>) -> Result<Self, Conflicts> {
+        let mut conflicts = Vec::new();
         let mut all = Routes {
             exact_hosts: HashMap::new(),
             wildcard_hosts: Vec::new(),
@@ -89,8 +101,11 @@ impl<T> Routes<T> {
             let leaf = Leaf { methods: with_head(key.methods.clone()), route: index };
             if let Err(other) = all.tree_for(key.host.as_ref()).insert(&key.path, leaf) {
                 let other = all.routes[other].0.to_string();
-                return Err(Conflict { route: index, key: key.to_string(), other });
+                conflicts.push(Conflict { route: index, key: key.to_string(), other });
             }
+        }
+        if !conflicts.is_empty() {
+            return Err(Conflicts(conflicts));
         }
         all.wildcard_hosts.sort_by_key(|(suffix, _)| Reverse(suffix.len()));
         Ok(all)

@@ -3,6 +3,7 @@
 
 mod given;
 mod handler;
+mod inspect;
 mod load;
 mod precious;
 mod read;
@@ -13,6 +14,7 @@ mod status;
 mod watch;
 
 pub use handler::{Generation, Handler, InFlight};
+pub(crate) use inspect::inspect_site;
 pub(crate) use load::{Workshop, load_site};
 pub(crate) use read::read_component;
 pub use registry::{Goal, Registry, Site};

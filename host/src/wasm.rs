@@ -23,7 +23,7 @@ mod worlds;
 
 pub use cache::ContentHash;
 pub(crate) use cache::{Cache, default_folder};
-pub use component::{Component, Loader, Origin, Refused};
+pub use component::{Component, Loader, Origin, Refused, examine};
 pub(crate) use data::Blueprint;
 pub(crate) use imports::Reporter;
 pub use imports::{Import, ImportStatus};

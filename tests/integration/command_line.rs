@@ -1,8 +1,10 @@
 //! The commands, and the words of what they refuse.
 
-use crate::support::server::{Site, squall};
+use crate::support::client;
+use crate::support::server::{Server, Site, squall};
 use squall_test_guests::guest;
 use std::path::Path;
+use std::process::Stdio;
 
 #[test]
 fn the_address_is_the_first_line_whatever_the_log_says() {
@@ -139,7 +141,7 @@ fn a_config_is_refused_with_file_and_line() {
         ("[limits]\nmemory = \"9 GiB\"\n", "above the server's `memory_ceiling`"),
         (
             "[handlers.a]\ncomponent = \"a.wasm\"\noutbound = [\"api.example.com\"]\n",
-            "squall.toml:3:1: ",
+            "squall.toml:3:13: `api.example.com` has no scheme",
         ),
         ("[handlers.\"a b\"]\ncomponent = \"a.wasm\"\n", "`a b` is not a name for a handler"),
         ("", "there is no route"),
@@ -156,6 +158,24 @@ fn a_config_is_refused_with_file_and_line() {
             assert!(stderr.contains(words), "wanted {words:?} for {config:?}, got {stderr}");
             assert!(stderr.starts_with("error: "), "{stderr}");
         }
+    }
+}
+
+/// Whoever copies an address from the config to the command line, or from what `serve`
+/// prints, is understood.
+#[test]
+fn the_command_line_takes_the_addresses_that_a_config_takes() {
+    let site = Site::toml("[[routes]]\nmount = \"/\"\nstatus = 204\n");
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_squall"));
+    command.args(["serve", ".", "--listen", "localhost:0", "--admin", "http://localhost:0"]);
+    command.current_dir(site.folder.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let server = Server::spawn(site, command);
+    assert_eq!(server.get("/").status, 204);
+    assert_eq!(client::get(server.admin, "/healthz").status, 200);
+    for flag in ["--listen", "--admin"] {
+        let (status, _, stderr) = squall(&["serve", ".", flag, "nowhere"], Path::new("."));
+        assert_eq!(status.code(), Some(64), "{stderr}");
+        assert!(stderr.contains("`nowhere` is not an address; write for example"), "{stderr}");
     }
 }
 

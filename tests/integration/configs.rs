@@ -33,6 +33,120 @@ fn every_mistake_is_reported() {
 }
 
 #[test]
+fn one_mistake_hides_no_other_of_its_list_handler_or_route() {
+    let config = r#"[server]
+listen = ["nowhere", "127.0.0.1:1", "127.0.0.1:1", "no"]
+trusted_proxies = ["x", "10.0.0.0/8", "y"]
+[server.limits]
+poll = "0s"
+instances = 0
+head_size = "1 KiB"
+[limits]
+cpu = "0s"
+memories = 0
+[[routes]]
+host = "*"
+path = "no-slash"
+methods = ["get", "PUT", "x y"]
+handler = "none"
+status = 999
+[[routes]]
+path = "/a/{b}"
+redirect = "/{c}/{b}/{d}"
+[[routes]]
+path = "/a"
+folder = "public"
+handler = "none"
+[[routes]]
+path = "/twice"
+status = 200
+[[routes]]
+path = "/twice"
+status = 201
+[[routes]]
+path = "/twice"
+status = 202
+[handlers."a b"]
+component = "app.wasm"
+isolation = "x"
+health = "no-slash"
+outbound = ["api", "https://api.example.com", "ftp://x"]
+outbound_private = ["x"]
+outbound_tcp = ["no-port", "db:1", "y"]
+config = { "a=b" = "", "" = "" }
+secrets = { A = {}, B = { env = "X", file = "y" } }
+folders = [{ host = "a", guest = "x", access = "y" }, { host = "b", guest = "y" }]
+[handlers."a b".limits]
+cpu = "0s"
+queue_time = "0s"
+memory = "9 GiB"
+resources = 0
+"#;
+    let stderr = refusal(config);
+    let place = |line: &str| {
+        let (_, rest) = line.split_once("toml:").unwrap_or_else(|| panic!("no place: {line}"));
+        rest.split(": ").next().unwrap().to_owned()
+    };
+    let places: Vec<String> = stderr.lines().map(place).collect();
+    let wanted = "7:1 6:1 5:1 2:11 2:37 2:52 3:20 3:39 9:1 10:1 \
+                  33:11 44:1 46:1 47:1 35:1 36:1 37:13 37:47 38:21 39:17 39:36 \
+                  41:13 41:21 40:24 40:12 42:39 42:26 42:69 \
+                  12:1 13:1 14:12 14:26 15:1 16:1 11:1 19:1 19:1 23:1 22:1 20:1 27:1 30:1";
+    assert_eq!(places.join(" "), wanted, "{stderr}");
+}
+
+#[test]
+fn a_mistake_in_the_config_hides_none_of_what_it_names() {
+    let stderr = refusal(&format!(
+        "[server]\noutbound_ca = \"no-ca.pem\"\n{GOOD}\
+         [handlers.two]\ncomponent = \"two.wasm\"\nsecrets = {{ KEY = {{ file = \"no-key\" }} }}\n\
+         folders = [{{ host = \"no-data\", guest = \"/x\" }}]\n\
+         [handlers.bad]\ncomponent = \"bad.wasm\"\nisolation = \"x\"\n\
+         [[routes]]\nmount = \"/two\"\nhandler = \"two\"\n\
+         [[routes]]\nmount = \"/files\"\nfolder = \"no-folder\"\n"
+    ));
+    for words in
+        ["no-ca.pem", "two.wasm`: there is", "no-key", "no-data", "is not `request`", "no-folder"]
+    {
+        assert_eq!(stderr.matches(words).count(), 1, "{words}: {stderr}");
+    }
+    assert!(!stderr.contains("bad.wasm"), "of a handler that is wrong, what is wrong: {stderr}");
+}
+
+#[test]
+fn what_a_component_lacks_is_said_beside_what_is_wrong_with_it() {
+    let site = Site::handler(b"hello", "secrets = { KEY = { file = \"no-key\" } }");
+    for command in ["check", "serve"] {
+        let (status, _, stderr) = squall(&[command, "."], site.folder.path());
+        assert_eq!(status.code(), Some(64), "{stderr}");
+        for words in ["this is not WebAssembly", "no-key"] {
+            assert_eq!(stderr.matches(words).count(), 1, "{command}: {words}: {stderr}");
+        }
+    }
+}
+
+#[test]
+fn nothing_runs_of_a_config_with_a_mistake() {
+    let site = Site::toml(&format!(
+        "{GOOD}health = \"/write?/x/made\"\n\
+         folders = [{{ host = \"data\", guest = \"/x\", access = \"read-write\" }}]\n\
+         [[routes]]\nmount = \"/two\"\nhandler = \"two\"\n"
+    ));
+    site.write("app.wasm", guest("faults03"));
+    site.write("data/file", "");
+    let (status, stdout, stderr) = squall(&["check", "."], site.folder.path());
+    assert_eq!(status.code(), Some(64), "{stderr}");
+    assert!(stdout.contains("world wasi:http/service@0.3"), "{stdout}");
+    assert!(!site.file("data/made").exists(), "it has run: {stderr}");
+    site.write(
+        "squall.toml",
+        fs::read_to_string(site.file("squall.toml")).unwrap().replace("\"two\"", "\"app\""),
+    );
+    let (status, _, stderr) = squall(&["check", "."], site.folder.path());
+    assert!(status.success() && site.file("data/made").exists(), "it runs: {stderr}");
+}
+
+#[test]
 fn everything_that_cannot_be_loaded_is_reported() {
     let stderr = refusal(&format!(
         "{GOOD}[handlers.two]\ncomponent = \"two.wasm\"\n[handlers.three]\ncomponent = \"three.wasm\"\n\

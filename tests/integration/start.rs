@@ -1,10 +1,12 @@
 //! What happens before the server listens.
 
+use crate::support::client;
 use crate::support::server::{Server, Site};
 use crate::support::{SOON, eventually};
 use rustix::process::{Pid, Signal, kill_process};
 use squall_test_guests::guest;
-use std::process::Child;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 /// A site that takes this long to load: its handler must answer for its health first.
@@ -67,12 +69,50 @@ fn o25_told_to_stop_before_it_listens_it_stops() {
     }
 }
 
+/// `[::]` takes IPv4 too unless told otherwise, and then `0.0.0.0` is taken.
+#[test]
+fn every_address_of_both_families_is_listened_on_at_one_port() {
+    if TcpListener::bind("[::1]:0").is_err() {
+        println!("skipped: no IPv6 here");
+        return;
+    }
+    // Below the ports that the system gives to connections.
+    let port = 20_000 + (std::process::id() % 10_000) as u16;
+    let serve = |listen: &str| {
+        let config =
+            format!("[server]\nlisten = {listen}\n[[routes]]\nmount = \"/\"\nstatus = 204\n");
+        let site = Site::toml(&config);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_squall"));
+        command.arg("serve").arg(site.folder.path()).args(["--admin", "127.0.0.1:0"]);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        Server::spawn(site, command)
+    };
+    let answers = |address: IpAddr, port: u16| client::get((address, port).into(), "/").status;
+    let (v4, v6) = (Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into());
+    for (one, other) in [("[::]", "0.0.0.0"), ("127.0.0.1", "[::]")] {
+        let server = serve(&format!("[\"{one}:{port}\", \"{other}:{port}\"]"));
+        let lines = server.stderr();
+        for address in [one, other] {
+            let line = format!("squall listening on http://{address}:{port}");
+            assert!(lines.contains(&line), "{line} in {lines:?}");
+        }
+        assert_eq!((answers(v4, port), answers(v6, port)), (204, 204), "{one} and {other}");
+    }
+    // Alone it takes what the system lets it take.
+    let only_v6 = std::fs::read_to_string("/proc/sys/net/ipv6/bindv6only");
+    if only_v6.is_ok_and(|value| value.trim() == "0") {
+        let server = serve("[\"[::]:0\", \"127.0.0.1:0\"]");
+        let port = server.address.port();
+        assert_eq!((answers(v4, port), answers(v6, port)), (204, 204), "a port of its own");
+    }
+}
+
 #[test]
 fn a_number_of_workers_that_is_none_is_refused_in_plain_words() {
     let site = Site::component(&guest("hello03"));
     for value in ["0", "two", "", "-1", "1000000000"] {
         for command in ["serve", "check"] {
-            let output = std::process::Command::new(env!("CARGO_BIN_EXE_squall"))
+            let output = Command::new(env!("CARGO_BIN_EXE_squall"))
                 .arg(command)
                 .arg(site.file("app.wasm"))
                 .env("TOKIO_WORKER_THREADS", value)

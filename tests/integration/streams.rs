@@ -16,6 +16,12 @@ fn g13_a_false_length_breaks_the_response() {
             assert!(reply.status == 502 || !reply.complete, "{path}: {reply:?}");
         }
         assert_eq!(server.get("/").status, 200);
+        let faults = |kind: &str| {
+            server.metric(&format!("squall_faults_total{{handler=\"app\",kind=\"{kind}\"}}"))
+        };
+        eventually(SOON, "counting", || faults("framing") + faults("error_code") == 2.0);
+        assert_eq!(faults("framing"), 2.0, "whatever the world");
+        server.await_log("the response's body is not what its `content-length` says");
     });
 }
 

@@ -1,7 +1,8 @@
 //! All that `serve` would refuse, found without binding.
 
-use super::{App, CacheChoice, Options};
-use crate::config::{HandlerConfig, Source};
+use super::load::load;
+use super::{CacheChoice, Options};
+use crate::config::{HandlerConfig, Reading, Source};
 use crate::id::HandlerName;
 use crate::limits::Size;
 use crate::site::read_component;
@@ -29,11 +30,10 @@ pub struct HandlerReport {
 
 /// Does all that comes before binding, and reports on each handler.
 pub async fn check(source: Source) -> Result<Report> {
-    let config = match source.load(&[]) {
-        Ok(config) => config,
-        Err(error) => return Ok(Report { handlers: Vec::new(), problems: lines(&error) }),
-    };
+    let read = source.read(&[]);
     let handlers = tokio::task::spawn_blocking(move || {
+        // What cannot be read is among the problems.
+        let Ok(Reading { config, .. }) = read else { return Vec::new() };
         let size = config.limits.component_size;
         config.handlers.iter().map(|(name, handler)| report(name, handler, size)).collect()
     });
@@ -45,15 +45,8 @@ pub async fn check(source: Source) -> Result<Report> {
         access_log: None,
         cache: CacheChoice::Default,
     };
-    let problems = match App::load(options).await {
-        Ok(_) => Vec::new(),
-        Err(error) => lines(&error),
-    };
+    let problems = load(options).await.err().unwrap_or_default();
     Ok(Report { handlers, problems })
-}
-
-fn lines(error: &anyhow::Error) -> Vec<String> {
-    format!("{error:#}").lines().map(str::to_owned).collect()
 }
 
 fn report(name: &HandlerName, handler: &HandlerConfig, size: Size) -> HandlerReport {

@@ -31,7 +31,7 @@ fn print_tables(path: Option<&Path>) -> Result<()> {
         return Ok(());
     };
     let source = squall::build::site_of(path)?;
-    let config = Source::find(&source)?.load(&[])?;
+    let config = Source::find(&source)?.load()?;
     print_table("server", &config.limits.within(descriptors)?.rows(&server));
     for (name, found) in &config.handlers {
         print_table(&format!("handler {name}"), &found.limits.rows(&handler));

@@ -5,7 +5,7 @@ use super::{BAD_INPUT, fail, say};
 use anyhow::{Context, Result};
 use clap::Args;
 use squall::app::{App, CacheChoice, Options, Order, Stopped};
-use squall::config::{AccessLog, Source, check_admin};
+use squall::config::{AccessLog, Source, parse_admin, parse_listen};
 use squall::logging::{self, LogFormat, LogGuard};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -21,10 +21,10 @@ pub(crate) struct Serve {
     #[arg(long)]
     build: bool,
     /// Listen here instead of where the config says; port 0 takes a free one
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = parse_listen)]
     listen: Option<SocketAddr>,
     /// Serve health, status and metrics here, on loopback
-    #[arg(long, value_name = "ADDRESS", value_parser = admin_address)]
+    #[arg(long, value_name = "ADDRESS", value_parser = parse_admin)]
     admin: Option<SocketAddr>,
     /// The access log on stdout: off, text or json; text at a terminal and json otherwise
     #[arg(long, value_name = "FORM")]
@@ -44,10 +44,6 @@ pub(crate) struct Serve {
 enum Failure {
     Input(anyhow::Error),
     Start(anyhow::Error),
-}
-
-fn admin_address(text: &str) -> Result<SocketAddr, String> {
-    check_admin(text.parse::<SocketAddr>().map_err(|error| error.to_string())?)
 }
 
 pub(crate) fn run(serve: Serve) -> ExitCode {

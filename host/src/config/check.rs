@@ -3,35 +3,32 @@
 
 mod handler;
 mod limits;
+mod problems;
 mod route;
+mod server;
 
 pub(super) use handler::check_name;
+pub(super) use problems::Problems;
 
 use super::place::Problem;
-use super::{Access, AccessLog, Config, HandlerConfig, raw};
+use super::{Access, Config, HandlerConfig, Target, raw};
 use crate::id::HandlerName;
-use crate::limits::{HandlerLimits, ServerLimits};
-use crate::policy::Ranges;
-use crate::route::Routes;
+use crate::limits::{HandlerLimits, PartialHandlerLimits, ServerLimits};
+use crate::policy::PolicyError;
+use crate::route::{Conflicts, RouteKey, Routes};
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::{Component, Path, PathBuf};
+use std::slice;
 
 type Checked<T> = Result<T, Problem>;
 
-/// `file` is where `raw` was read from; paths in it are relative to its folder.
-pub(super) fn config(raw: raw::Raw, file: &Path) -> Result<Config, Vec<Problem>> {
+/// What of `raw` is right, and what is wrong. `file` is where it was read from; paths in
+/// it are relative to its folder.
+pub(super) fn config(raw: raw::Raw, file: &Path) -> (Config, Problems) {
     let base = file.parent().unwrap_or(Path::new(""));
     let mut problems = Problems::default();
-    let server = server(raw.server, base, &mut problems);
-    let handler_limits = HandlerLimits::default().with(&raw.limits);
-    // A default that no handler uses is no reason to refuse a low ceiling.
-    let ceiling = server.limits.memory_ceiling;
-    let memory = raw.limits.memory.unwrap_or(handler_limits.memory.min(ceiling));
-    let written = HandlerLimits { memory, ..handler_limits.clone() };
-    problems.note(limits::of_handler(&server.limits, &written).map_err(|p| p.below("limits")));
-    // Of defaults that are wrong, each handler would be wrong again.
-    let defaults = if problems.0.is_empty() { handler_limits } else { HandlerLimits::default() };
+    let server = server::server(raw.server, base, &mut problems);
+    let defaults = handler_defaults(&raw.limits, &server.limits, &mut problems);
     let names: Vec<String> = raw.handlers.keys().cloned().collect();
     let mut handlers = BTreeMap::new();
     for (name, handler) in raw.handlers {
@@ -41,127 +38,84 @@ pub(super) fn config(raw: raw::Raw, file: &Path) -> Result<Config, Vec<Problem>>
             handlers.insert(HandlerName::new(&name), handler);
         }
     }
-    problems.note(no_way_to_the_config(&handlers, base));
+    for (name, problem) in ways_to_the_config(&handlers, base) {
+        handlers.remove(&name);
+        problems.add(problem.below(name.as_str()).below("handlers"));
+    }
+    let mut routes = routes(raw.routes, base, &names, &mut problems);
+    routes.retain(|(_, target)| match target {
+        Target::Handler(name) => handlers.contains_key(name),
+        _ => true,
+    });
+    (Config { file: Some(file.to_owned()), handlers, routes, ..server }, problems)
+}
+
+/// The limits of handlers that have none of their own.
+fn handler_defaults(
+    raw: &PartialHandlerLimits,
+    server: &ServerLimits,
+    problems: &mut Problems,
+) -> HandlerLimits {
+    let limits = HandlerLimits::default().with(raw);
+    // A default that no handler uses is no reason to refuse a low ceiling.
+    let memory = raw.memory.unwrap_or(limits.memory.min(server.memory_ceiling));
+    let wrong = limits::of_handler(server, &HandlerLimits { memory, ..limits.clone() });
+    // Of defaults that are wrong, each handler would be wrong again.
+    let limits = limits.without(&wrong.names());
+    problems.add(Problems::from(wrong).below("limits"));
+    limits
+}
+
+fn routes(
+    raw: Vec<raw::Route>,
+    base: &Path,
+    handlers: &[String],
+    problems: &mut Problems,
+) -> Vec<(RouteKey, Target)> {
+    if raw.is_empty() {
+        problems.add(Problem::new(
+            "there is no route; add `[[routes]]` with a `path` or `mount` and where it leads",
+        ));
+    }
     let (mut routes, mut places) = (Vec::new(), Vec::new());
-    for (i, route) in raw.routes.into_iter().enumerate() {
-        let checked = route::route(route, base, &names);
+    for (i, route) in raw.into_iter().enumerate() {
+        let checked = route::route(route, base, handlers);
         let checked = checked.map_err(|p| p.below(i).below("routes"));
         if let Some(route) = problems.note(checked) {
             routes.push(route);
             places.push(i);
         }
     }
-    if routes.is_empty() && problems.0.is_empty() {
-        problems.note::<()>(Err(Problem::new(
-            "there is no route; add `[[routes]]` with a `path` or `mount` and where it leads",
-        )));
-    }
-    problems.note(Routes::new(routes.clone()).map_err(|conflict| {
-        let (_, target) = &routes[conflict.route];
-        let text = format!("{conflict} (this one leads to {target})");
-        Problem::new(text).below(places[conflict.route]).below("routes")
-    }));
-    if problems.0.is_empty() {
-        Ok(Config { file: Some(file.to_owned()), handlers, routes, ..server })
-    } else {
-        Err(problems.0)
-    }
-}
-
-/// What is wrong so far: one mistake does not hide the next.
-#[derive(Default)]
-struct Problems(Vec<Problem>);
-
-impl Problems {
-    fn note<T>(&mut self, checked: Checked<T>) -> Option<T> {
-        checked.map_err(|problem| self.0.push(problem)).ok()
-    }
-}
-
-/// A config without handlers and routes.
-fn server(raw: raw::Server, base: &Path, problems: &mut Problems) -> Config {
-    let limits = ServerLimits::default().with(&raw.limits);
-    let at_server = |key: &'static str| move |p: Problem| p.below(key).below("server");
-    problems.note(limits::of_server(&limits).map_err(at_server("limits")));
-    let listen = problems.note(listen(raw.listen).map_err(at_server("listen")));
-    let taken = listen.as_deref().unwrap_or_default();
-    let admin = raw.admin.as_deref().map(|text| free_of(admin_address(text)?, taken)).transpose();
-    let admin = problems.note(admin.map_err(at_server("admin")));
-    let proxies = Ranges::parse(&raw.trusted_proxies).map_err(Problem::new);
-    let proxies = problems.note(proxies.map_err(at_server("trusted_proxies")));
-    let access_log = raw.access_log.map(|text| text.parse::<AccessLog>()).transpose();
-    let access_log = access_log.map_err(Problem::new).map_err(at_server("access_log"));
-    Config {
-        file: None,
-        listen: listen.unwrap_or_default(),
-        admin: admin.flatten(),
-        trusted_proxies: proxies.unwrap_or_default(),
-        access_log: problems.note(access_log).flatten(),
-        outbound_ca: raw.outbound_ca.map(|path| base.join(path)),
-        limits,
-        handlers: BTreeMap::new(),
-        routes: Vec::new(),
-    }
-}
-
-fn listen(raw: Option<raw::OneOrMany>) -> Checked<Vec<SocketAddr>> {
-    match raw {
-        None => Ok(vec![super::source::default_listen()]),
-        Some(raw::OneOrMany::One(text)) => Ok(vec![address(&text)?]),
-        Some(raw::OneOrMany::Many(list)) if list.is_empty() => {
-            Err(Problem::new("`listen` is empty; name at least one address"))
-        }
-        Some(raw::OneOrMany::Many(list)) => {
-            let mut all = Vec::new();
-            for (i, text) in list.iter().enumerate() {
-                let checked = address(text).and_then(|address| free_of(address, &all));
-                all.push(checked.map_err(|p| p.below(i))?);
-            }
-            Ok(all)
+    if let Err(Conflicts(conflicts)) = Routes::new(routes.clone()) {
+        for conflict in conflicts {
+            let (_, target) = &routes[conflict.route];
+            let problem = Problem::new(format!("{conflict} (this one leads to {target})"));
+            problems.add(problem.below(places[conflict.route]).below("routes"));
         }
     }
+    routes
 }
 
-/// An address that no other listener has. Each port 0 becomes one of its own.
-fn free_of(address: SocketAddr, others: &[SocketAddr]) -> Checked<SocketAddr> {
-    if address.port() != 0 && others.contains(&address) {
-        return Err(Problem::new(format!("`{address}` is listened on twice; name it once")));
-    }
-    Ok(address)
-}
-
-fn address(text: &str) -> Checked<SocketAddr> {
-    let text = text.strip_prefix("http://").unwrap_or(text);
-    let with_host = text.replacen("localhost:", "127.0.0.1:", 1);
-    with_host.parse().map_err(|_| {
-        Problem::new(format!("`{text}` is not an address; write for example `127.0.0.1:3000`"))
-    })
-}
-
-fn admin_address(text: &str) -> Checked<SocketAddr> {
-    super::check_admin(address(text)?).map_err(Problem::new)
-}
-
-/// A handler that could write the config or what handlers are made of could give
-/// itself every grant. By names only: where they lead is known when they are opened.
-fn no_way_to_the_config(
+/// The handlers that could write the config or what handlers are made of, and so give
+/// themselves every grant. By names only: where they lead is known when they are opened.
+fn ways_to_the_config(
     handlers: &BTreeMap<HandlerName, HandlerConfig>,
     base: &Path,
-) -> Checked<()> {
+) -> Vec<(HandlerName, Problem)> {
     let mut precious = vec![plain(base)];
     precious.extend(handlers.values().flat_map(HandlerConfig::precious).map(|path| plain(&path)));
+    let mut found = Vec::new();
     for (name, handler) in handlers {
         for (i, folder) in handler.grants.folders.iter().enumerate() {
             let place = plain(&folder.host);
             if folder.access == Access::ReadWrite && precious.iter().any(|p| p.starts_with(&place))
             {
                 let problem = Problem::new(folder.why_not_written());
-                let problem = problem.below("host").below(i).below("folders");
-                return Err(problem.below(name.as_str()).below("handlers"));
+                found.push((name.clone(), problem.below("host").below(i).below("folders")));
             }
         }
     }
-    Ok(())
+    found
 }
 
 /// An absolute path without `.` and `..`, as far as names alone tell.
@@ -174,4 +128,16 @@ fn plain(path: &Path) -> PathBuf {
         }
     }
     plain
+}
+
+/// Reads a list as a whole, or says which of its entries are wrong.
+fn each<T>(
+    list: &[String],
+    parse: impl Fn(&[String]) -> Result<T, PolicyError>,
+) -> Result<T, Problems> {
+    parse(list).map_err(|error| {
+        let one = |(i, entry)| Some(Problem::new(parse(slice::from_ref(entry)).err()?).below(i));
+        let wrong: Problems = list.iter().enumerate().filter_map(one).collect();
+        if wrong.is_empty() { Problem::new(error).into() } else { wrong }
+    })
 }

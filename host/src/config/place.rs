@@ -36,6 +36,12 @@ impl Problem {
     }
 }
 
+impl From<String> for Problem {
+    fn from(message: String) -> Self {
+        Problem::new(message)
+    }
+}
+
 impl From<&str> for Key {
     fn from(name: &str) -> Self {
         Key::Name(name.to_owned())

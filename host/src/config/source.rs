@@ -1,13 +1,15 @@
 //! What `squall serve PATH` can be given, and how it becomes a config.
 
-use super::place::{self, Problem};
-use super::{Config, Grants, HandlerConfig, Target, check, raw};
+use super::check::{self, check_name};
+use super::place;
+use super::{Config, Grants, HandlerConfig, Target, raw};
 use crate::id::HandlerName;
 use crate::limits::{HandlerLimits, ServerLimits};
 use crate::policy::Ranges;
 use crate::route::{PathPattern, RouteKey};
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
@@ -40,7 +42,7 @@ impl Source {
             if std::fs::symlink_metadata(&file).is_ok() {
                 return Ok(Source::File(file));
             }
-            if components_in(path)?.is_empty() {
+            if !entries_of(path)?.iter().any(|file| is_component(file)) {
                 bail!(
                     "folder `{}` holds neither a `{CONFIG_FILE}` nor a `.wasm` file",
                     path.display()
@@ -58,22 +60,23 @@ impl Source {
         }
     }
 
+    /// Reads and checks the config, or says all that is wrong with it.
+    pub fn load(&self) -> Result<Config> {
+        let Reading { config, problems } = self.read(&[])?;
+        if problems.is_empty() { Ok(config) } else { bail!("{}", problems.join("\n")) }
+    }
+
     /// Reads and checks the config. Handlers named in `keep` stay part of a folder
     /// although their file is gone: a deleted file must not stop what serves.
-    pub fn load(&self, keep: &[HandlerName]) -> Result<Config> {
+    pub fn read(&self, keep: &[HandlerName]) -> Result<Reading> {
         match self {
-            Source::File(file) => load_file(file),
-            Source::Component(file) => {
-                let name = name_of(file)?;
-                Ok(site_of(BTreeMap::from([(name, file.clone())]), |_| "/".into()))
-            }
+            Source::File(file) => read_file(file),
+            Source::Component(file) => Ok(read_components([file.clone()], |_| "/".into())),
             Source::Folder(folder) => {
-                let mut components = components_in(folder)?;
-                for name in keep {
-                    let file = folder.join(format!("{name}.wasm"));
-                    components.entry(name.clone()).or_insert(file);
-                }
-                Ok(site_of(components, |name| format!("/{name}")))
+                let mut files = entries_of(folder)?;
+                files.retain(|file| is_component(file));
+                files.extend(keep.iter().map(|name| folder.join(format!("{name}.wasm"))));
+                Ok(read_components(files, |name| format!("/{name}")))
             }
         }
     }
@@ -86,12 +89,21 @@ impl Source {
     }
 }
 
+/// What could be read of a config, and what is wrong with it.
+#[derive(Debug)]
+pub struct Reading {
+    /// Without what is wrong: with handlers of which everything is right, and the routes
+    /// that lead to them or to no handler.
+    pub config: Config,
+    pub problems: Vec<String>,
+}
+
 /// Where a server listens unless told otherwise.
 pub(super) fn default_listen() -> SocketAddr {
     (Ipv4Addr::LOCALHOST, 3000).into()
 }
 
-fn load_file(file: &Path) -> Result<Config> {
+fn read_file(file: &Path) -> Result<Reading> {
     let describe = || format!("cannot read `{}`", file.display());
     let found = std::fs::metadata(file).with_context(describe)?;
     if !found.is_file() || found.len() > MAX_CONFIG_SIZE {
@@ -99,30 +111,45 @@ fn load_file(file: &Path) -> Result<Config> {
     }
     let text = std::fs::read_to_string(file).with_context(describe)?;
     let raw: raw::Raw = place::parse(file, &text)?;
-    check::config(raw, file).map_err(|problems| {
-        let texts = problems.into_iter().map(|problem| problem.locate(file, &text).to_string());
-        anyhow!("{}", texts.collect::<Vec<_>>().join("\n"))
-    })
+    let (config, problems) = check::config(raw, file);
+    let problems = problems.into_iter().map(|problem| problem.locate(file, &text).to_string());
+    Ok(Reading { config, problems: problems.collect() })
 }
 
-fn components_in(folder: &Path) -> Result<BTreeMap<HandlerName, PathBuf>> {
-    let describe = || format!("cannot read folder `{}`", folder.display());
-    let mut found = BTreeMap::new();
-    for entry in std::fs::read_dir(folder).with_context(describe)? {
-        let path = entry.with_context(describe)?.path();
-        let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-        if path.extension().is_some_and(|e| e == "wasm") && !hidden {
-            found.insert(name_of(&path)?, path);
+fn entries_of(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(folder)
+        .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>());
+    entries.with_context(|| format!("cannot read folder `{}`", folder.display()))
+}
+
+fn is_component(file: &Path) -> bool {
+    let hidden = file.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+    file.extension().is_some_and(|extension| extension == "wasm") && !hidden
+}
+
+/// A site of the components that have a name to be served under.
+fn read_components(
+    files: impl IntoIterator<Item = PathBuf>,
+    mount: impl Fn(&HandlerName) -> String,
+) -> Reading {
+    let (mut components, mut problems) = (BTreeMap::new(), Vec::new());
+    for file in files {
+        match name_of(&file) {
+            Ok(name) => drop(components.insert(name, file)),
+            Err(problem) => {
+                problems.push(format!("`{}`: {problem}; rename the file", file.display()))
+            }
         }
     }
-    Ok(found)
+    // A folder lists them in no order.
+    problems.sort();
+    Reading { config: site_of(components, mount), problems }
 }
 
-fn name_of(file: &Path) -> Result<HandlerName> {
+fn name_of(file: &Path) -> Result<HandlerName, String> {
     let stem = file.file_stem().and_then(|stem| stem.to_str());
-    let name = stem.ok_or_else(|| Problem::new("the file's name is not text"));
-    let name = name.and_then(|name| check::check_name(name).map(|()| name));
-    name.map(HandlerName::new).map_err(|problem| problem.locate(file, ""))
+    let name = stem.ok_or("the name of the file is not UTF-8")?;
+    check_name(name).map(|()| HandlerName::new(name))
 }
 
 /// A site of components that nobody wrote a config for.

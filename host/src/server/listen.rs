@@ -8,7 +8,7 @@ use crate::meter::ServerMeter;
 use anyhow::{Context, Result};
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -40,10 +40,17 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// By label: clients that use up the descriptors must not fill the log as well.
 static FAILURES: Seldom<&str> = Seldom::new();
 
-/// Binds `address`; the error says which.
-pub fn bind(address: SocketAddr) -> Result<Listener> {
+/// Binds all `addresses`; the error says which could not be.
+pub fn bind(addresses: &[SocketAddr]) -> Result<Vec<Listener>> {
+    addresses.iter().map(|address| bind_beside(*address, addresses)).collect()
+}
+
+fn bind_beside(address: SocketAddr, all: &[SocketAddr]) -> Result<Listener> {
     let bound = || -> io::Result<Listener> {
         let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        if leaves_ipv4(address, all) {
+            rustix::net::sockopt::set_ipv6_v6only(&socket, true)?;
+        }
         // A restart must not wait for the old connections to time out.
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
@@ -52,6 +59,15 @@ pub fn bind(address: SocketAddr) -> Result<Listener> {
         Ok(Listener { socket, address })
     };
     bound().with_context(|| format!("cannot listen on `{address}`"))
+}
+
+/// Whether `address` is the `[::]` of a port that is listened to on IPv4 by another name.
+/// Most systems let it take IPv4 as well, so that there would be nothing left to bind.
+fn leaves_ipv4(address: SocketAddr, all: &[SocketAddr]) -> bool {
+    let is_beside =
+        |other: &SocketAddr| other.ip().to_canonical().is_ipv4() && other.port() == address.port();
+    // Each port 0 becomes one of its own.
+    address.ip() == Ipv6Addr::UNSPECIFIED && address.port() != 0 && all.iter().any(is_beside)
 }
 
 /// How many connections there may be, in all and from one address.

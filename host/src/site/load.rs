@@ -14,7 +14,6 @@ use crate::id::{HandlerName, RequestId};
 use crate::limits::{ServerLimits, Size};
 use crate::upstream::{OpenConnections, SystemResolver, Tls, Upstream};
 use crate::wasm::{Blueprint, Component, Refused, Reporter, Runtime};
-use anyhow::{Result, bail};
 use http::Request;
 use http_body_util::{BodyExt, Limited};
 use std::collections::BTreeMap;
@@ -43,7 +42,7 @@ pub(super) struct Loaded {
 }
 
 /// Loads a whole site. Every problem is reported, not only the first.
-pub(crate) async fn load_site(workshop: &Workshop, config: Config) -> Result<Site> {
+pub(crate) async fn load_site(workshop: &Workshop, config: Config) -> Result<Site, Vec<String>> {
     let config = Arc::new(config);
     let handlers = config.handlers.iter();
     let wanted = handlers.map(|(name, handler)| (Handler::new(name.clone()), handler.clone()));
@@ -54,12 +53,11 @@ pub(crate) async fn load_site(workshop: &Workshop, config: Config) -> Result<Sit
                     .reloads
                     .succeeded(Some(generation.number), generation.component.origin.took());
             }
-            Site::new(config, loaded.generations.into_values().collect(), &loaded.folders)
+            let site =
+                Site::new(config, loaded.generations.into_values().collect(), &loaded.folders);
+            site.map_err(|error| vec![format!("{error:#}")])
         }
-        Err(problems) => {
-            let texts: Vec<String> = problems.into_iter().map(|problem| problem.text).collect();
-            bail!("{}", texts.join("\n"))
-        }
+        Err(problems) => Err(problems.into_iter().map(|problem| problem.text).collect()),
     }
 }
 

@@ -61,6 +61,15 @@ pub enum Refused {
     Host(String),
 }
 
+/// What a component is, if it is a handler and imports nothing that there is not.
+/// Neither compiles nor runs it.
+pub fn examine(bytes: &[u8]) -> Result<Shape, Refused> {
+    let shape = inspect(bytes)?;
+    let is_missing = |name: &&String| !imports::is_known(shape.world, name);
+    let missing: Vec<String> = shape.imports.iter().filter(is_missing).cloned().collect();
+    if missing.is_empty() { Ok(shape) } else { Err(Refused::MissingImports(missing)) }
+}
+
 /// Loads components for one process.
 #[derive(Clone)]
 pub struct Loader(Arc<Inner>);
@@ -82,16 +91,7 @@ impl Loader {
     /// one: call it off the async threads.
     pub fn load(&self, bytes: &[u8]) -> Result<Component, Refused> {
         let size = bytes.len() as u64;
-        let shape = inspect(bytes)?;
-        let missing: Vec<String> = shape
-            .imports
-            .iter()
-            .filter(|name| !imports::is_known(shape.world, name))
-            .cloned()
-            .collect();
-        if !missing.is_empty() {
-            return Err(Refused::MissingImports(missing));
-        }
+        let shape = examine(bytes)?;
         let concurrency = match shape.world {
             World::Http02 => Concurrency::Single,
             World::Http03 => Concurrency::Many,

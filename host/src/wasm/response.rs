@@ -91,9 +91,14 @@ fn whole(ended: bool, early: &mut Early) -> Option<Body> {
 
 /// The guest's body is not what it said.
 fn fail(call: &Call, error: &WasiError) {
-    let wrong_length = matches!(error, WasiError::HttpResponseBodySize(_));
-    let kind = if wrong_length { FaultKind::Framing } else { FaultKind::ErrorCode };
-    call.fail(Fault::new(kind, format!("the response's body failed: {error}")));
+    let (kind, detail) = match error {
+        // wasmtime's words are those of a limit.
+        WasiError::HttpResponseBodySize(_) => {
+            (FaultKind::Framing, "the response's body is not what its `content-length` says".into())
+        }
+        other => (FaultKind::ErrorCode, format!("the response's body failed: {other}")),
+    };
+    call.fail(Fault::new(kind, detail));
     call.finish();
 }
 

@@ -1,10 +1,11 @@
 //! One handler: its component, its grants, its limits.
 
 use super::super::{Access, Folder, Grants, HandlerConfig, Isolation, SecretSource, raw};
-use super::{Checked, Problem, limits};
+use super::limits::of_handler;
+use super::{Checked, Problem, Problems, each};
 use crate::limits::{HandlerLimits, ServerLimits};
 use crate::policy::{OutboundGrants, Ranges, TcpGrants};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 pub(super) fn handler(
@@ -13,46 +14,46 @@ pub(super) fn handler(
     base: &Path,
     server: &ServerLimits,
     defaults: &HandlerLimits,
-) -> Checked<HandlerConfig> {
-    check_name(name)?;
-    let own = defaults.clone().with(&raw.limits);
-    limits::of_handler(server, &own).map_err(|p| p.below("limits"))?;
-    let isolation = match raw.isolation.as_deref() {
-        None => None,
-        Some("request") => Some(Isolation::Request),
-        Some("shared") => Some(Isolation::Shared),
-        Some(other) => {
-            let problem =
-                format!("`{other}` is not `request` (a fresh instance each time) or `shared`");
-            return Err(Problem::new(problem).below("isolation"));
-        }
-    };
-    if let Some(path) = raw.health.as_deref().filter(|path| !path.starts_with('/')) {
-        return Err(
-            Problem::new(format!("health path `{path}` does not start with `/`")).below("health")
-        );
+) -> Result<HandlerConfig, Problems> {
+    let mut problems = Problems::default();
+    problems.note(check_name(name).map_err(Problem::new));
+    let limits = defaults.clone().with(&raw.limits);
+    problems.add(Problems::from(of_handler(server, &limits)).below("limits"));
+    let isolation = raw.isolation.as_deref().map(isolation).transpose();
+    let isolation = problems.note(isolation.map_err(|p| p.below("isolation")));
+    problems
+        .note(raw.health.as_deref().map_or(Ok(()), check_health).map_err(|p| p.below("health")));
+    let outbound = each(&raw.outbound, OutboundGrants::parse).map_err(|p| p.below("outbound"));
+    let outbound = problems.note(outbound);
+    let private = each(&raw.outbound_private, Ranges::parse);
+    let private = problems.note(private.map_err(|p| p.below("outbound_private")));
+    let tcp = each(&raw.outbound_tcp, TcpGrants::parse).map_err(|p| p.below("outbound_tcp"));
+    let tcp = problems.note(tcp);
+    let secrets = secrets(raw.secrets, &raw.config, base).map_err(|p| p.below("secrets"));
+    let secrets = problems.note(secrets);
+    let config = problems.note(config_values(raw.config).map_err(|p| p.below("config")));
+    let folders = problems.note(folders(raw.folders, base).map_err(|p| p.below("folders")));
+    if !problems.is_empty() {
+        return Err(problems);
     }
     Ok(HandlerConfig {
         component: base.join(&raw.component),
         source: raw.source.map(|source| base.join(source)),
-        isolation,
+        isolation: isolation.flatten(),
         health: raw.health,
         grants: Grants {
-            outbound: OutboundGrants::parse(&raw.outbound)
-                .map_err(|e| Problem::new(e).below("outbound"))?,
-            outbound_private: Ranges::parse(&raw.outbound_private)
-                .map_err(|e| Problem::new(e).below("outbound_private"))?,
-            outbound_tcp: TcpGrants::parse(&raw.outbound_tcp)
-                .map_err(|e| Problem::new(e).below("outbound_tcp"))?,
-            secrets: secrets(raw.secrets, &raw.config, base).map_err(|p| p.below("secrets"))?,
-            config: config_values(raw.config).map_err(|p| p.below("config"))?,
-            folders: folders(raw.folders, base).map_err(|p| p.below("folders"))?,
+            outbound: outbound.unwrap_or_default(),
+            outbound_private: private.unwrap_or_default(),
+            outbound_tcp: tcp.unwrap_or_default(),
+            secrets: secrets.unwrap_or_default(),
+            config: config.unwrap_or_default(),
+            folders: folders.unwrap_or_default(),
         },
-        limits: own,
+        limits,
     })
 }
 
-pub(in crate::config) fn check_name(name: &str) -> Checked<()> {
+pub(in crate::config) fn check_name(name: &str) -> Result<(), String> {
     let valid = !name.is_empty()
         && name.len() <= 64
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
@@ -60,70 +61,98 @@ pub(in crate::config) fn check_name(name: &str) -> Checked<()> {
     if valid {
         return Ok(());
     }
-    Err(Problem::new(format!(
+    Err(format!(
         "`{name}` is not a name for a handler; use letters, digits, `-`, `_` and `.`, at most 64"
-    )))
+    ))
 }
 
-fn config_values(raw: BTreeMap<String, String>) -> Checked<BTreeMap<String, String>> {
-    match raw.keys().find(|key| !is_config_key(key)) {
-        Some(key) => {
-            Err(Problem::new(format!("`{key}` is not a name for a value")).below(key.as_str()))
-        }
-        None => Ok(raw),
+fn isolation(text: &str) -> Checked<Isolation> {
+    match text {
+        "request" => Ok(Isolation::Request),
+        "shared" => Ok(Isolation::Shared),
+        other => Err(Problem::new(format!(
+            "`{other}` is not `request` (a fresh instance each time) or `shared`"
+        ))),
     }
+}
+
+fn check_health(path: &str) -> Checked<()> {
+    if path.starts_with('/') {
+        return Ok(());
+    }
+    Err(Problem::new(format!("health path `{path}` does not start with `/`")))
+}
+
+fn config_values(raw: BTreeMap<String, String>) -> Result<BTreeMap<String, String>, Problems> {
+    let mut problems = Problems::default();
+    for key in raw.keys() {
+        problems.note(check_config_key(key).map_err(|p| p.below(key.as_str())));
+    }
+    if problems.is_empty() { Ok(raw) } else { Err(problems) }
 }
 
 fn secrets(
     raw: BTreeMap<String, raw::Secret>,
     config: &BTreeMap<String, String>,
     base: &Path,
-) -> Checked<BTreeMap<String, SecretSource>> {
-    let check = |(name, secret): (String, raw::Secret)| {
-        let source = match (secret.env, secret.file) {
-            (Some(variable), None) => Ok(SecretSource::Environment(variable)),
-            (None, Some(path)) => Ok(SecretSource::File(base.join(path))),
-            _ => Err("a secret has either `env`, the variable that holds it, or `file`".to_owned()),
-        };
-        let source = match source {
-            Ok(_) if config.contains_key(&name) => Err(format!("`{name}` is in `config` too")),
-            Ok(_) if !is_config_key(&name) => Err(format!("`{name}` is not a name for a value")),
-            other => other,
-        };
-        let source = source.map_err(|e| Problem::new(e).below(name.as_str()))?;
-        Ok((name, source))
-    };
-    raw.into_iter().map(check).collect()
-}
-
-fn folders(raw: Vec<raw::Folder>, base: &Path) -> Checked<Vec<Folder>> {
-    let check = |(i, folder): (usize, raw::Folder)| {
-        let access = match folder.access.as_deref() {
-            None | Some("read") => Access::Read,
-            Some("read-write") => Access::ReadWrite,
-            Some(other) => {
-                let problem = format!("`{other}` is not `read` or `read-write`");
-                return Err(Problem::new(problem).below("access").below(i));
-            }
-        };
-        if !folder.guest.starts_with('/') {
-            let problem = format!("`{}` does not start with `/`", folder.guest);
-            return Err(Problem::new(problem).below("guest").below(i));
+) -> Result<BTreeMap<String, SecretSource>, Problems> {
+    let (mut found, mut problems) = (BTreeMap::new(), Problems::default());
+    for (name, secret) in raw {
+        let at = |problem: Problem| problem.below(name.as_str());
+        problems.note(check_config_key(&name).map_err(at));
+        if config.contains_key(&name) {
+            problems.add(at(Problem::new(format!("`{name}` is in `config` too"))));
         }
-        Ok(Folder { host: base.join(folder.host), guest: folder.guest, access })
-    };
-    let folders: Vec<Folder> = raw.into_iter().enumerate().map(check).collect::<Checked<_>>()?;
-    for (i, folder) in folders.iter().enumerate() {
-        if folders[..i].iter().any(|other| other.guest == folder.guest) {
-            let problem = format!("there is a folder at `{}` already", folder.guest);
-            return Err(Problem::new(problem).below("guest").below(i));
+        if let Some(source) = problems.note(secret_source(secret, base).map_err(at)) {
+            found.insert(name, source);
         }
     }
-    Ok(folders)
+    if problems.is_empty() { Ok(found) } else { Err(problems) }
+}
+
+fn secret_source(secret: raw::Secret, base: &Path) -> Checked<SecretSource> {
+    match (secret.env, secret.file) {
+        (Some(variable), None) => Ok(SecretSource::Environment(variable)),
+        (None, Some(path)) => Ok(SecretSource::File(base.join(path))),
+        _ => Err(Problem::new("a secret has either `env`, the variable that holds it, or `file`")),
+    }
+}
+
+fn folders(raw: Vec<raw::Folder>, base: &Path) -> Result<Vec<Folder>, Problems> {
+    let (mut found, mut problems) = (Vec::new(), Problems::default());
+    let mut taken = BTreeSet::new();
+    for (i, raw::Folder { host, guest, access }) in raw.into_iter().enumerate() {
+        let access = problems.note(folder_access(access).map_err(|p| p.below("access").below(i)));
+        problems.note(check_guest(&guest, &taken).map_err(|p| p.below("guest").below(i)));
+        taken.insert(guest.clone());
+        found.extend(access.map(|access| Folder { host: base.join(host), guest, access }));
+    }
+    if problems.is_empty() { Ok(found) } else { Err(problems) }
+}
+
+fn folder_access(text: Option<String>) -> Checked<Access> {
+    match text.as_deref() {
+        None | Some("read") => Ok(Access::Read),
+        Some("read-write") => Ok(Access::ReadWrite),
+        Some(other) => Err(Problem::new(format!("`{other}` is not `read` or `read-write`"))),
+    }
+}
+
+fn check_guest(guest: &str, taken: &BTreeSet<String>) -> Checked<()> {
+    if !guest.starts_with('/') {
+        return Err(Problem::new(format!("`{guest}` does not start with `/`")));
+    }
+    if taken.contains(guest) {
+        return Err(Problem::new(format!("there is a folder at `{guest}` already")));
+    }
+    Ok(())
 }
 
 /// Names that a handler's config and secrets may have: they become environment
 /// variables too.
-fn is_config_key(key: &str) -> bool {
-    !key.is_empty() && !key.contains(['=', '\0']) && key.len() <= 256
+fn check_config_key(key: &str) -> Checked<()> {
+    if !key.is_empty() && !key.contains(['=', '\0']) && key.len() <= 256 {
+        return Ok(());
+    }
+    Err(Problem::new(format!("`{key}` is not a name for a value")))
 }

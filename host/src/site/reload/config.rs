@@ -11,7 +11,7 @@ use super::depends::{Dependency, Marks};
 use super::handler_depends;
 use super::look::{Look, Looked};
 use super::refused::Failure;
-use crate::config::{Config, HandlerConfig, Source};
+use crate::config::{Config, HandlerConfig, Reading, Source};
 use crate::id::HandlerName;
 use std::sync::Arc;
 
@@ -54,13 +54,12 @@ pub(super) async fn read(look: Look, source: Source, registry: Arc<Registry>) ->
         let site = registry.site().clone();
         let keep: Vec<HandlerName> =
             site.handlers().map(|(handler, _)| handler.name.clone()).collect();
-        let plan = match source.load(&keep) {
-            Ok(config) => plan(config, &site, &registry),
-            Err(error) => Err(Failure {
-                reason: format!("{error:#}").replace('\n', "; "),
-                blame: Blame::Surroundings,
-                content: None,
-            }),
+        let plan = match source.read(&keep) {
+            Ok(Reading { config, problems }) if problems.is_empty() => {
+                plan(config, &site, &registry)
+            }
+            Ok(Reading { problems, .. }) => Err(refused(&problems.join("; "))),
+            Err(error) => Err(refused(&format!("{error:#}"))),
         };
         Looked::Judged(Read { marks, plan })
     });
@@ -102,6 +101,11 @@ impl Ready {
             self.config.handlers.keys().filter_map(of).collect();
         Site::new(self.config.clone(), generations, &self.loaded.folders)
     }
+}
+
+/// A config that cannot be read as one.
+fn refused(reason: &str) -> Failure {
+    Failure { reason: reason.replace('\n', "; "), blame: Blame::Surroundings, content: None }
 }
 
 fn plan(config: Config, site: &Site, registry: &Registry) -> Result<Plan, Failure> {

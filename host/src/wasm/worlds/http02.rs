@@ -9,6 +9,8 @@ use super::super::slice;
 use super::conclude;
 use super::http03::wasi_error;
 use crate::fault::{Fault, FaultKind};
+use http::Response;
+use http::header::CONTENT_LENGTH;
 use http_body_util::BodyExt;
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -16,10 +18,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use wasmtime::Store;
 use wasmtime::component::Resource;
-use wasmtime_wasi_http::WasiHttpView;
 use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
 use wasmtime_wasi_http::p2::bindings::{Proxy, ProxyPre};
 use wasmtime_wasi_http::p2::types::HostResponseOutparam;
+use wasmtime_wasi_http::{Error as WasiError, WasiBody, WasiHttpView};
 
 pub(super) async fn run(instance: &Instance, proxy: &ProxyPre<Data>) {
     let pool = &instance.pool;
@@ -94,7 +96,7 @@ fn outparam(
     let out = store.data_mut().http().new_response_outparam_from_callback(move |result| {
         note.store(true, Ordering::Relaxed);
         match result {
-            Ok(response) => seat.post(call, response),
+            Ok(response) => seat.post(call, tell_length(response)),
             Err(code) => {
                 call.fail(Fault::new(
                     FaultKind::ErrorCode,
@@ -104,4 +106,17 @@ fn outparam(
         }
     })?;
     Ok((out, answered))
+}
+
+/// Of a body with a length wasmtime says nothing but that it was broken off, also when
+/// it was too short or too long: it was not what its length said in any case.
+fn tell_length(response: Response<WasiBody>) -> Response<WasiBody> {
+    if !response.headers().contains_key(CONTENT_LENGTH) {
+        return response;
+    }
+    let tell = |error| match error {
+        WasiError::HttpProtocolError => WasiError::HttpResponseBodySize(None),
+        other => other,
+    };
+    response.map(|body| body.map_err(tell).boxed_unsync())
 }
