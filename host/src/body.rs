@@ -8,7 +8,7 @@ mod waited;
 pub use waited::Waited;
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use std::error::Error;
 use std::fmt;
@@ -142,6 +142,12 @@ impl fmt::Debug for Body {
             Inner::Stream(_) => f.write_str("Body::Stream"),
         }
     }
+}
+
+/// Whether a response of this status has no body, whatever its head says (RFC 9110
+/// sections 15.3.5, 15.3.6 and 15.4.5).
+pub fn has_no_body(status: StatusCode) -> bool {
+    matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED)
 }
 
 /// The length that `content-length` declares, if it is there and well formed.

@@ -10,6 +10,7 @@ mod support;
 
 mod abandoned;
 mod admin;
+mod answers;
 mod build;
 mod clients;
 mod command_line;

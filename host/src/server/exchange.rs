@@ -29,6 +29,8 @@ pub(super) struct Exchange {
     handler: Option<(HandlerName, GenerationNumber)>,
     pub(super) request_bytes: u64,
     pub(super) response_bytes: u64,
+    /// How many there will be, if that is known.
+    pub(super) declared: Option<u64>,
     status: Option<StatusCode>,
     complete: bool,
     fault: Option<FaultKind>,
@@ -57,6 +59,7 @@ impl Exchange {
             handler: None,
             request_bytes: 0,
             response_bytes: 0,
+            declared: None,
             status: None,
             complete: false,
             fault: None,
@@ -76,6 +79,10 @@ impl Exchange {
 
     pub(super) fn responded(&mut self, status: StatusCode) {
         self.status = Some(status);
+    }
+
+    pub(super) fn has_sent_all(&self) -> bool {
+        self.declared == Some(self.response_bytes)
     }
 
     /// The last byte was handed to the connection.

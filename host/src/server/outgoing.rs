@@ -8,7 +8,7 @@ use super::clock::Protocol;
 use super::exchange::Exchange;
 use super::incoming::BodyWatch;
 use super::stream;
-use crate::body::{Body, BodyError, declared_length};
+use crate::body::{Body, BodyError, declared_length, has_no_body};
 use crate::fault::{Fault, FaultKind};
 use crate::headers::strip_hop_by_hop;
 use crate::limits::HandlerLimits;
@@ -104,14 +104,10 @@ pub(super) fn outgoing(
     } else if exchange.protocol == Protocol::Http2 {
         body = stream::in_pieces(body);
     }
+    exchange.declared = declared_length(&head.headers).or_else(|| body.size_hint().exact());
     let outgoing =
         Outgoing { body, bounds, timer: None, exchange, watch, _permit: permit, ended: false };
     Response::from_parts(head, outgoing)
-}
-
-/// RFC 9110 sections 15.3.5, 15.3.6 and 15.4.5.
-fn has_no_body(status: StatusCode) -> bool {
-    matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED)
 }
 
 impl HttpBody for Outgoing {
@@ -171,8 +167,9 @@ impl Outgoing {
             }
             self.exchange.response_bytes += len;
         }
-        // After trailers nobody asks for more.
-        if frame.is_trailers() || self.body.is_end_stream() {
+        // After these nobody asks for more.
+        let is_last = frame.is_trailers() || self.exchange.has_sent_all();
+        if is_last || self.body.is_end_stream() {
             self.end();
         }
         Ok(frame)

@@ -22,6 +22,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 pub(crate) struct Call {
     pub(crate) id: RequestId,
+    pub(super) reads: Reads,
     state: AtomicU8,
     reply: Mutex<Reply>,
     fault: OnceLock<Fault>,
@@ -42,6 +43,13 @@ pub(crate) struct Call {
     outbound: OnceLock<Outbound>,
 }
 
+/// What of the answer goes to the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reads {
+    All,
+    Head,
+}
+
 /// What a request that sends requests of its own needs.
 struct Outbound {
     at_once: Arc<Semaphore>,
@@ -60,10 +68,11 @@ enum Reply {
 }
 
 impl Call {
-    pub(crate) fn new(id: RequestId, limits: &HandlerLimits) -> Arc<Self> {
+    pub(crate) fn new(id: RequestId, reads: Reads, limits: &HandlerLimits) -> Arc<Self> {
         let at_once = usize::try_from(limits.outbound_at_once).unwrap_or(usize::MAX);
         Arc::new(Call {
             id,
+            reads,
             outbound_at_once: at_once.clamp(1, Semaphore::MAX_PERMITS),
             state: AtomicU8::new(RUNNING),
             reply: Mutex::new(Reply::Awaited(None)),
@@ -167,9 +176,8 @@ impl Call {
         if self.state.swap(FINISHED, Ordering::AcqRel) == RUNNING {
             self.over.notify_waiters();
         }
-        if let Some(seat) = self.seat() {
-            seat.left(self);
-        }
+        // Whoever holds this call must not hold the instance.
+        self.stand_up();
     }
 
     pub(crate) fn is_abandoned(&self) -> bool {

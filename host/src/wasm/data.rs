@@ -2,7 +2,7 @@
 //! whom it works for.
 
 use super::engine::{Concurrency, TICK, Ticks};
-use super::imports::{GuestLog, Outbound, Reporter, Sockets};
+use super::imports::{GuestLog, Outbound, Reporter, Sockets, Unreturned};
 use super::limiter::Limiter;
 use super::seat::Seat;
 use super::trap::CpuExceeded;
@@ -48,6 +48,7 @@ pub(crate) struct Data {
     pub(crate) limiter: Limiter,
     pub(crate) log: GuestLog,
     pub(crate) seat: Arc<Seat>,
+    pub(super) unreturned: Unreturned,
 }
 
 impl Blueprint {
@@ -103,6 +104,8 @@ impl Blueprint {
             limiter: Limiter::new(limits),
             log,
             seat: seat.clone(),
+            // As much as its requests may have on their way anyway.
+            unreturned: Unreturned::new(concurrent_requests.max(1)),
         })
     }
 

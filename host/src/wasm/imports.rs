@@ -15,6 +15,7 @@ mod table;
 pub(super) use log::GuestLog;
 pub(super) use outbound::Outbound;
 pub(crate) use reporter::Reporter;
+pub(super) use responses::Unreturned;
 pub(super) use sockets::Sockets;
 pub(super) use table::is_known;
 pub use table::{Import, ImportStatus};

@@ -12,12 +12,12 @@
 //! anyway, and a request that waits some microseconds for a busy instance to
 //! suspend can then share it.
 
-use super::call::{Call, Ticket};
+use super::call::{Call, Reads, Ticket};
 use super::component::Component;
 use super::data::Blueprint;
 use super::engine::Ticks;
 use super::inspect::World;
-use super::seat::Seat;
+use super::seat::{Blame, Seat};
 use super::slots::{Slot, Slots};
 use super::trap;
 use super::worlds;
@@ -27,7 +27,7 @@ use crate::fault::{Fault, FaultKind};
 use crate::id::RequestId;
 use crate::meter::HandlerMeter;
 use futures_util::FutureExt;
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
@@ -119,7 +119,8 @@ impl Pool {
         let limits = &self.blueprint.limits;
         let (began, head_deadline) = (Instant::now(), limits.head_deadline);
         let queue_time = limits.queue_time.min(head_deadline);
-        let call = Call::new(id, limits);
+        let reads = if request.method() == Method::HEAD { Reads::Head } else { Reads::All };
+        let call = Call::new(id, reads, limits);
         let ticket = Ticket::new(call.clone());
         let dispatched = self.dispatch(Job { request, call });
         let pool = self.clone();
@@ -300,6 +301,14 @@ impl State {
     }
 }
 
+/// What becomes of requests that an instance was given and has not begun when it ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unbegun {
+    GoElsewhere,
+    /// They fail with the instance.
+    Fail,
+}
+
 /// An instance while it lives: what it holds of the pool is given back when it
 /// ends, however it ends.
 pub(super) struct Instance {
@@ -314,7 +323,23 @@ impl Instance {
         let Err(panic) = ended else { return };
         self.pool.meter.panics.add(1);
         let text = format!("the host panicked: {}", trap::panic_text(&*panic));
-        self.seat.fail_all(None, &Fault::new(FaultKind::Bug, text));
+        self.seat.fail_all(&Blame::All, &Fault::new(FaultKind::Bug, text));
+    }
+
+    /// The guest will not run again. What it was given and has not begun goes to another
+    /// instance, unless there will be none that can begin anything.
+    pub(super) fn close(&self, jobs: Unbegun) {
+        let mut state = self.pool.lock();
+        state.available.retain(|(seat, _)| !Arc::ptr_eq(seat, &self.seat));
+        state.come_to_rest(&self.seat);
+        if jobs == Unbegun::GoElsewhere {
+            for job in self.seat.give_back().into_iter().rev() {
+                state.waiting.push_front(job);
+            }
+            self.pool.meter.queue.set(state.waiting.len());
+        }
+        drop(state);
+        self.pool.pump();
     }
 
     /// Called when the guest has come to rest. `can_take` tells whether it would
@@ -364,12 +389,20 @@ impl Instance {
 
     /// The instance could not even be set up.
     pub(super) fn fail_to_start(&self, error: &wasmtime::Error) {
-        self.seat.fail_all(None, &trap::not_set_up(error));
+        self.seat.fail_all(&Blame::All, &trap::not_set_up(error));
     }
 
     /// A fault that has no request to answer any more.
     pub(super) fn count(&self, kind: FaultKind) {
         self.pool.meter.fault(kind);
+    }
+
+    /// The guest failed after its last answer, which nobody but the operator can know.
+    pub(super) fn failed_alone(&self, fault: &Fault) {
+        self.count(fault.kind);
+        let (handler, generation) = (&self.pool.blueprint.handler, self.pool.blueprint.generation);
+        let (kind, cause) = (fault.kind.label(), &fault.detail);
+        tracing::warn!(%handler, %generation, kind, cause, "the handler failed after its answers");
     }
 }
 
@@ -380,6 +413,7 @@ impl Drop for Instance {
         state.seats.retain(|seat| !Arc::ptr_eq(seat, &self.seat));
         state.available.retain(|(seat, _)| !Arc::ptr_eq(seat, &self.seat));
         drop(state);
+        self.seat.leave();
         self.pool.meter.instances.sub(1);
         // The slot first: pumping may then use it.
         drop(self.slot.take());

@@ -19,6 +19,8 @@ pub(crate) struct Seat {
     pub(super) busy: AtomicBool,
     /// Set by the world when the instance would take a request.
     ready: AtomicBool,
+    /// It was so once: its start did not fail.
+    started: AtomicBool,
     /// Requests that it has been given so far.
     taken: AtomicU64,
     /// The tick at which the guest was last let run.
@@ -199,6 +201,11 @@ impl Seat {
 
     pub(crate) fn set_ready(&self, ready: bool) {
         self.ready.store(ready, Ordering::Relaxed);
+        self.started.fetch_or(ready, Ordering::Relaxed);
+    }
+
+    pub(crate) fn has_started(&self) -> bool {
+        self.started.load(Ordering::Relaxed)
     }
 
     pub(crate) fn begin_slice(&self, tick: u64) {
@@ -235,13 +242,14 @@ impl Seat {
         lock(&self.calls).retain(|running| !std::ptr::eq(&*running.call, call));
     }
 
-    /// The call that `task` works for; the only call there is, if there is one.
+    /// The call that one of `tasks` works for; where the world runs one call at a time,
+    /// that one. What a guest does after its answers is for no call.
     pub(crate) fn call_of(
         &self,
         tasks: impl IntoIterator<Item = GuestTaskId>,
     ) -> Option<Arc<Call>> {
         let calls = lock(&self.calls);
-        if let [only] = calls.as_slice() {
+        if let [only @ Running { task: None, .. }] = calls.as_slice() {
             return Some(only.call.clone());
         }
         let owner = |task| calls.iter().find(|running| running.task == Some(task));
@@ -277,9 +285,9 @@ impl Seat {
         std::mem::take(&mut *lock(&self.outbox))
     }
 
-    /// The instance is gone: its culprit, if known, failed of `fault`, and the
-    /// others of having shared the instance with it.
-    pub(crate) fn fail_all(&self, culprit: Option<&Arc<Call>>, fault: &Fault) {
+    /// The instance is gone: those who are to blame failed of `fault`, and the others of
+    /// having shared the instance with it. Returns how many there were.
+    pub(crate) fn fail_all(&self, blame: &Blame, fault: &Fault) -> usize {
         let running = std::mem::take(&mut *lock(&self.calls));
         let waiting = std::mem::take(&mut *lock(&self.inbox));
         let calls: Vec<Arc<Call>> = running
@@ -288,23 +296,52 @@ impl Seat {
             .chain(waiting.into_iter().map(|j| j.call))
             .collect();
         for call in &calls {
-            let guilty = culprit.is_none_or(|culprit| Arc::ptr_eq(culprit, call));
+            let guilty = match blame {
+                Blame::All => true,
+                Blame::One(culprit) => Arc::ptr_eq(culprit, call),
+                Blame::Nobody => false,
+            };
             call.fail(if guilty {
                 fault.clone()
             } else {
                 Fault::new(
                     FaultKind::Neighbour,
-                    format!("another request in the same instance failed: {fault}"),
+                    format!("other work in the same instance failed: {fault}"),
                 )
             });
             call.finish();
         }
+        calls.len()
+    }
+
+    /// Lets go of all that would keep this seat, and the task of its instance, alive.
+    pub(crate) fn leave(&self) {
+        let running = std::mem::take(&mut *lock(&self.calls));
+        for running in running {
+            running.call.finish();
+        }
+        let waiting = std::mem::take(&mut *lock(&self.inbox));
+        for job in waiting {
+            job.call.finish();
+        }
+        drop(self.take_posted());
+        self.set_culprit(None);
+        drop(self.waker.take());
     }
 
     fn ring(&self) {
         self.mail.store(true, Ordering::Release);
         self.waker.wake();
     }
+}
+
+/// Who failed when an instance did.
+pub(crate) enum Blame {
+    /// All that it worked for.
+    All,
+    One(Arc<Call>),
+    /// It was at work for nobody.
+    Nobody,
 }
 
 impl std::fmt::Debug for Seat {

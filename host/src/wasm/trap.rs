@@ -53,8 +53,12 @@ fn kind_of(error: &wasmtime::Error, data: &Data) -> FaultKind {
         Some(Trap::MemoryOutOfBounds) if is_below_zero(error) => return FaultKind::Stack,
         _ => {}
     }
-    if format!("{error:#}").contains(HOSTCALL_FUEL) {
+    let text = format!("{error:#}");
+    if text.contains(HOSTCALL_FUEL) {
         return FaultKind::Hostcall;
+    }
+    if text.contains(HANDLES) {
+        return FaultKind::Resources;
     }
     // A guest whose allocation was denied gives up in its own way.
     if data.limiter.denied() { FaultKind::Memory } else { FaultKind::Trap }
@@ -86,6 +90,9 @@ const MEMORY_FAULT: &str = "memory fault at wasm address 0x";
 
 /// wasmtime has no type for this error (`component/func/options.rs`).
 const HOSTCALL_FUEL: &str = "too much data is being copied between the host and the guest";
+
+/// Nor for this, of streams, futures and tasks (`vm/component/handle_table.rs`).
+const HANDLES: &str = "handle limit exceeded";
 
 /// The words of a panic.
 pub(super) fn panic_text(panic: &(dyn Any + Send)) -> String {

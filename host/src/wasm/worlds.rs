@@ -9,8 +9,8 @@ pub(in crate::wasm) use http03::wasi_error;
 use super::component::Entry;
 use super::data::{Data, current_call};
 use super::engine::Concurrency;
-use super::pool::{Instance, Pool};
-use super::seat::Seat;
+use super::pool::{Instance, Pool, Unbegun};
+use super::seat::{Blame, Seat};
 use super::slice::End;
 use super::trap;
 use crate::fault::{Fault, FaultKind};
@@ -63,6 +63,14 @@ async fn timed<T>(work: impl Future<Output = T>, pool: &Pool, seat: &Seat) -> T 
 /// dropped: a body that finds its source gone looks for the reason.
 fn conclude(instance: &Instance, store: &mut Store<Data>, concurrency: Concurrency, end: End) {
     let seat = &instance.seat;
+    // One that never got as far as to take a request would not at its next start either.
+    let started = seat.has_started();
+    let unbegun = match &end {
+        End::Cut => Unbegun::Fail,
+        End::Done(Err(_)) if !started => Unbegun::Fail,
+        End::Done(_) | End::Abandoned | End::PostReturn => Unbegun::GoElsewhere,
+    };
+    instance.close(unbegun);
     match end {
         End::Done(Ok(())) | End::Abandoned => {}
         End::Done(Err(error)) => {
@@ -70,7 +78,14 @@ fn conclude(instance: &Instance, store: &mut Store<Data>, concurrency: Concurren
             let culprit = seat.take_culprit();
             let culprit =
                 culprit.or_else(|| current_call(&mut store.as_context_mut(), concurrency));
-            seat.fail_all(culprit.as_ref(), &fault);
+            let blame = match (culprit, concurrency) {
+                (Some(culprit), _) => Blame::One(culprit),
+                (None, Concurrency::Many) if started => Blame::Nobody,
+                (None, _) => Blame::All,
+            };
+            if seat.fail_all(&blame, &fault) == 0 {
+                instance.failed_alone(&fault);
+            }
         }
         End::Cut => {
             let (generation, drain) =
@@ -79,7 +94,7 @@ fn conclude(instance: &Instance, store: &mut Store<Data>, concurrency: Concurren
                 "generation {generation} was replaced or the server stops, and it had not finished within `drain` ({} ms)",
                 drain.as_millis()
             );
-            seat.fail_all(None, &Fault::new(FaultKind::Draining, text));
+            seat.fail_all(&Blame::All, &Fault::new(FaultKind::Draining, text));
         }
         End::PostReturn => instance.count(FaultKind::PostReturn),
     }

@@ -6,17 +6,22 @@
 //! taken, to be told that its trailers were, and to end: four turns of its task where
 //! one does.
 
+mod budget;
 mod pipe;
+mod unreturned;
+
+pub(in crate::wasm) use unreturned::Unreturned;
 
 use super::super::data::Data;
-use http::{HeaderMap, Response};
+use http::Response;
 use pipe::{Contents, Trailers};
-use wasmtime::StoreContextMut;
-use wasmtime::component::{FutureReader, Linker, Resource, StreamReader};
+use std::sync::Arc;
+use wasmtime::component::{Access, FutureReader, Linker, Resource, StreamAny, StreamReader};
 use wasmtime::error::Context as _;
+use wasmtime::{AsContextMut, StoreContextMut};
 use wasmtime_wasi_http::p3::Response as GuestResponse;
-use wasmtime_wasi_http::p3::bindings::http::types::ErrorCode;
-use wasmtime_wasi_http::{Error as WasiError, FieldMap};
+use wasmtime_wasi_http::p3::bindings::http::types::{ErrorCode, HostResponseWithStore};
+use wasmtime_wasi_http::{Error as WasiError, FieldMap, WasiHttp, WasiHttpView};
 
 type TrailersReader = FutureReader<Result<Option<Resource<FieldMap>>, ErrorCode>>;
 type Params = (Resource<FieldMap>, Option<StreamReader<u8>>, TrailersReader);
@@ -31,12 +36,26 @@ fn new(
     mut store: StoreContextMut<'_, Data>,
     (fields, contents, trailers): Params,
 ) -> wasmtime::Result<Made> {
-    let (shared, body) = pipe::pipe();
+    let contents = match contents.map(|contents| maker(&mut store, contents)).transpose()? {
+        // Passed on: wasmtime hands over the body itself, with its length and its errors.
+        Some(Maker::Host(contents)) => {
+            let store = Access::<_, WasiHttp>::new(store, Data::http);
+            return <WasiHttp as HostResponseWithStore<Data>>::new(
+                store,
+                fields,
+                Some(contents),
+                trailers,
+            );
+        }
+        Some(Maker::Guest(contents)) => Some(contents),
+        None => None,
+    };
+    let (shared, body) = pipe::pipe(store.data().unreturned.budget());
     match contents {
         Some(contents) => contents.pipe(&mut store, Contents::new(shared.clone()))?,
         None => shared.contents_end(),
     }
-    trailers.pipe(&mut store, Trailers::new(shared))?;
+    trailers.pipe(&mut store, Trailers::new(shared.clone()))?;
     let data = store.data_mut();
     let mut headers = data.table.delete(fields).context("no such fields")?;
     headers.set_immutable();
@@ -44,11 +63,30 @@ fn new(
         GuestResponse::from_http(&mut data.outbound, Response::new(body));
     response.headers = headers;
     let response = data.table.push(response)?;
+    data.unreturned.made(&response, shared);
     let delivered = async move {
         let delivered = delivered.await;
         wasmtime::error::Ok(delivered.map_err(|error| guest_words(&error)))
     };
     Ok((response, FutureReader::new(&mut store, delivered)?))
+}
+
+/// Who writes a stream.
+enum Maker {
+    Guest(StreamReader<u8>),
+    Host(StreamReader<u8>),
+}
+
+/// wasmtime does not tell. But it knows a guest's stream by its WIT type, which is that
+/// of several Rust types, and the host's by its one Rust type.
+fn maker(
+    store: &mut StoreContextMut<'_, Data>,
+    stream: StreamReader<u8>,
+) -> wasmtime::Result<Maker> {
+    let any = StreamAny::try_from_stream_reader(store.as_context_mut(), stream)?;
+    let is_guests = any.clone().try_into_stream_reader::<Arc<u8>>().is_ok();
+    let stream = any.try_into_stream_reader()?;
+    Ok(if is_guests { Maker::Guest(stream) } else { Maker::Host(stream) })
 }
 
 /// Why a response did not reach its client, as far as a guest is told.
@@ -58,19 +96,4 @@ fn guest_words(error: &WasiError) -> ErrorCode {
         WasiError::HttpResponseBodySize(size) => ErrorCode::HttpResponseBodySize(*size),
         other => ErrorCode::InternalError(Some(other.to_string())),
     }
-}
-
-/// The trailers that a guest gave, out of its table.
-fn take_trailers(
-    data: &mut Data,
-    trailers: Result<Option<Resource<FieldMap>>, ErrorCode>,
-) -> wasmtime::Result<Result<Option<HeaderMap>, ErrorCode>> {
-    Ok(match trailers {
-        Ok(Some(fields)) => {
-            let fields = data.table.delete(fields).context("no such trailers")?;
-            Ok(Some(fields.into()))
-        }
-        Ok(None) => Ok(None),
-        Err(code) => Err(code),
-    })
 }

@@ -133,9 +133,14 @@ async fn head(task: Task, accessor: &Accessor<Data>) -> wasmtime::Result<()> {
     let (result,) = func.finish_call_concurrent(accessor, started).await?;
     match result {
         Ok(response) => accessor.with(|mut store| {
-            let response = store.data_mut().table.delete(response)?;
+            let data = store.data_mut();
+            data.unreturned.returned(&response);
+            let mut response = data.table.delete(response)?;
+            // wasmtime would hold a body to its length that is not sent. We look ourselves.
+            let headers = std::mem::take(&mut response.headers);
             let delivered = delivered(call.clone());
-            let response = response.into_http_with_getter(&mut store, delivered, Data::http)?;
+            let mut response = response.into_http_with_getter(&mut store, delivered, Data::http)?;
+            *response.headers_mut() = headers.into();
             seat.post(call, response);
             Ok(())
         }),
@@ -152,8 +157,8 @@ async fn head(task: Task, accessor: &Accessor<Data>) -> wasmtime::Result<()> {
 fn delivered(call: Arc<Call>) -> Pin<Box<dyn Future<Output = Result<(), WasiError>> + Send>> {
     Box::pin(async move {
         match call.until_over().await {
-            true => Ok(()),
-            false => Err(WasiError::ConnectionTerminated),
+            true if call.fault().is_none() => Ok(()),
+            true | false => Err(WasiError::ConnectionTerminated),
         }
     })
 }

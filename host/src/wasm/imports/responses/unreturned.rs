@@ -1,0 +1,46 @@
+//! The responses that a guest has made and not returned yet.
+
+use super::super::outbound::CHUNK;
+use super::budget::Budget;
+use super::pipe::Shared;
+use std::sync::Arc;
+use wasmtime::component::Resource;
+use wasmtime_wasi_http::p3::Response as GuestResponse;
+
+pub(in crate::wasm) struct Unreturned {
+    budget: Arc<Budget>,
+    /// By the place of the response in its table. What a guest drops or reads itself
+    /// stays here until its place is taken again; by then its body holds nothing.
+    pipes: Vec<Option<Arc<Shared>>>,
+}
+
+impl Unreturned {
+    /// For an instance that serves so many requests at once.
+    pub(in crate::wasm) fn new(requests: u64) -> Self {
+        let requests = usize::try_from(requests).unwrap_or(usize::MAX);
+        Unreturned { budget: Budget::new(CHUNK.saturating_mul(requests)), pipes: Vec::new() }
+    }
+
+    pub(super) fn budget(&self) -> &Arc<Budget> {
+        &self.budget
+    }
+
+    pub(super) fn made(&mut self, response: &Resource<GuestResponse>, shared: Arc<Shared>) {
+        let place = place(response);
+        if self.pipes.len() <= place {
+            self.pipes.resize(place + 1, None);
+        }
+        self.pipes[place] = Some(shared);
+    }
+
+    /// It is the answer to a request: now its client is what slows it down.
+    pub(in crate::wasm) fn returned(&mut self, response: &Resource<GuestResponse>) {
+        if let Some(shared) = self.pipes.get_mut(place(response)).and_then(Option::take) {
+            shared.returned();
+        }
+    }
+}
+
+fn place(response: &Resource<GuestResponse>) -> usize {
+    usize::try_from(response.rep()).unwrap_or(usize::MAX)
+}
