@@ -15,6 +15,7 @@ mod clients;
 mod command_line;
 mod configs;
 mod documents;
+mod folders;
 mod forwarded;
 mod grants;
 mod guests;
