@@ -42,6 +42,17 @@ pub struct Config {
 }
 
 impl Config {
+    /// The same without these handlers, and the routes to them.
+    pub fn without(&self, handlers: &[HandlerName]) -> Self {
+        let mut config = self.clone();
+        config.handlers.retain(|name, _| !handlers.contains(name));
+        config.routes.retain(|(_, target)| match target {
+            Target::Handler(name) => !handlers.contains(name),
+            _ => true,
+        });
+        config
+    }
+
     /// The folders that routes lead to.
     pub fn static_folders(&self) -> impl Iterator<Item = &Path> {
         self.routes.iter().filter_map(|(_, target)| match target {

@@ -16,6 +16,7 @@ mod clients;
 mod command_line;
 mod configs;
 mod documents;
+mod folders;
 mod forwarded;
 mod grants;
 mod guests;

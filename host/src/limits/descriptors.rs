@@ -17,41 +17,44 @@ pub fn raise_descriptors() -> u64 {
 }
 
 impl ServerLimits {
-    /// These limits with numbers for each 0 that stands for a share of `descriptors`.
+    /// These limits with numbers for each 0 that stands for a share of `descriptors`, or
+    /// all for which there is no room.
     ///
     /// Nine tenths are for clients. Half of the rest is for static files and half for
     /// outbound connections; components and the admin listener take what these do not
     /// use, which are rarely full at the same time.
     pub fn within(mut self, descriptors: u64) -> Result<Self> {
+        let mut problems = Vec::new();
+        let of = format!("with {descriptors} descriptors (`ulimit -n`)");
         let most = descriptors.saturating_sub((descriptors / 10).max(RESERVE)).max(1);
         if self.connections == 0 {
             self.connections = most;
         }
         let wanted = self.connections;
-        ensure!(
-            wanted <= most,
-            "`connections` is {wanted}, but with {descriptors} descriptors (`ulimit -n`) there is room for {most}"
-        );
+        if wanted > most {
+            problems.push(format!("`connections` is {wanted}, but {of} there is room for {most}"));
+            // What would be left is no measure for the others.
+            self.connections = most;
+        }
+        let of = format!("{of} and {} `connections`", self.connections);
         if self.files_open == 0 {
             self.files_open = room_for_files(descriptors / 10);
         }
         let most = room_for_files(descriptors.saturating_sub(self.connections));
         let wanted = self.files_open;
-        ensure!(
-            wanted <= most,
-            "`files_open` is {wanted}, but with {descriptors} descriptors (`ulimit -n`) and {} `connections` there is room for {most}",
-            self.connections
-        );
+        if wanted > most {
+            problems.push(format!("`files_open` is {wanted}, but {of} there is room for {most}"));
+        }
         if self.outbound_open == 0 {
             self.outbound_open = (descriptors / 20).max(RESERVE / 2);
         }
         let most = descriptors.saturating_sub(self.connections).max(RESERVE) / 2;
         let wanted = self.outbound_open;
-        ensure!(
-            wanted <= most,
-            "`outbound_open` is {wanted}, but with {descriptors} descriptors (`ulimit -n`) and {} `connections` there is room for {most}",
-            self.connections
-        );
+        if wanted > most {
+            problems
+                .push(format!("`outbound_open` is {wanted}, but {of} there is room for {most}"));
+        }
+        ensure!(problems.is_empty(), "{}", problems.join("; "));
         Ok(self)
     }
 }
@@ -106,5 +109,10 @@ mod tests {
         assert!(error.contains("`connections` is 901") && error.contains("room for 900"));
         let error = limits(100, 151).within(1_000).unwrap_err().to_string();
         assert!(error.contains("`files_open` is 151") && error.contains("room for 150"));
+        let all = ServerLimits { outbound_open: 999, ..limits(901, 999) };
+        let error = all.within(1_000).unwrap_err().to_string();
+        for name in ["connections", "files_open", "outbound_open"] {
+            assert!(error.contains(&format!("`{name}` is")), "{name}: {error}");
+        }
     }
 }

@@ -35,7 +35,7 @@ pub(crate) struct Workshop {
 }
 
 /// What a site needs besides what serves already.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Loaded {
     pub(super) generations: BTreeMap<HandlerName, (Arc<Handler>, Arc<Generation>)>,
     pub(super) folders: Folders,
@@ -46,19 +46,15 @@ pub(crate) async fn load_site(workshop: &Workshop, config: Config) -> Result<Sit
     let config = Arc::new(config);
     let handlers = config.handlers.iter();
     let wanted = handlers.map(|(name, handler)| (Handler::new(name.clone()), handler.clone()));
-    match workshop.load_all(wanted.collect(), config.clone()).await {
-        Ok(loaded) => {
-            for (handler, generation) in loaded.generations.values() {
-                handler
-                    .reloads
-                    .succeeded(Some(generation.number), generation.component.origin.took());
-            }
-            let site =
-                Site::new(config, loaded.generations.into_values().collect(), &loaded.folders);
-            site.map_err(|error| vec![format!("{error:#}")])
-        }
-        Err(problems) => Err(problems.into_iter().map(|problem| problem.text).collect()),
+    let (loaded, problems) = workshop.load_all(wanted.collect(), config.clone()).await;
+    if !problems.is_empty() {
+        return Err(problems.into_iter().map(|problem| problem.text).collect());
     }
+    for (handler, generation) in loaded.generations.values() {
+        handler.reloads.succeeded(Some(generation.number), generation.component.origin.took());
+    }
+    let site = Site::new(config, loaded.generations.into_values().collect(), &loaded.folders);
+    site.map_err(|error| vec![format!("{error:#}")])
 }
 
 impl Workshop {
@@ -72,15 +68,19 @@ impl Workshop {
         }
     }
 
-    /// Loads handlers at the same time, and opens the static folders of `config`.
+    /// Loads handlers at the same time, and opens the static folders of `config`. Gives
+    /// what can serve, and what is wrong with the rest.
     pub(super) async fn load_all(
         &self,
         handlers: Vec<(Arc<Handler>, HandlerConfig)>,
         config: Arc<Config>,
-    ) -> Result<Loaded, Vec<Problem>> {
+    ) -> (Loaded, Vec<Problem>) {
         let all = config.clone();
         let looked = blocking(move || Ok((Folders::open(&all), out_of_reach(&all)))).await;
-        let (opened, refused) = looked.map_err(|e| vec![Problem::around(e.to_string())])?;
+        let (opened, refused) = match looked {
+            Ok(looked) => looked,
+            Err(error) => return (Loaded::default(), vec![Problem::around(error.to_string())]),
+        };
         let mut loading = JoinSet::new();
         for (handler, config) in handlers {
             // Not even tried: that would run it with what it must not have.
@@ -110,11 +110,8 @@ impl Workshop {
                 Err(error) => problems.push(Problem::around(format!("the host panicked: {error}"))),
             }
         }
-        if problems.is_empty() {
-            return Ok(Loaded { generations, folders });
-        }
         problems.sort_by(|a, b| a.text.cmp(&b.text));
-        Err(problems)
+        (Loaded { generations, folders }, problems)
     }
 
     async fn load(

@@ -60,6 +60,11 @@ impl Problem {
         Problem { text, blame: error.blame() }
     }
 
+    /// One that stays until a file has another name or is gone.
+    pub(super) fn of_name(text: String) -> Self {
+        Problem { text, blame: Blame::Content }
+    }
+
     /// One that may pass without a change of the config.
     pub(super) fn around(text: String) -> Self {
         Problem { text, blame: Blame::Surroundings }

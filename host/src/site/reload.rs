@@ -10,6 +10,7 @@ mod config;
 mod depends;
 mod look;
 mod refused;
+mod summary;
 mod survey;
 mod watched;
 

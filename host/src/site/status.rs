@@ -90,13 +90,13 @@ impl ReloadLog {
     pub(super) fn succeeded(&self, generation: Option<GenerationNumber>, took: Duration) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         state.trouble = None;
-        state.push(ReloadStatus {
-            at: now(),
-            result: "ok",
-            generation: generation.map(|number| number.0),
-            reason: None,
-            duration_ms: millis(took),
-        });
+        state.push(ReloadStatus::ok(generation, took));
+    }
+
+    /// Some of it was reloaded. What is wrong with the rest stays so.
+    pub(super) fn succeeded_in_part(&self, took: Duration) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.push(ReloadStatus::ok(None, took));
     }
 
     pub(super) fn failed(&self, result: &'static str, reason: &str, took: Duration) {
@@ -124,6 +124,18 @@ impl ReloadLog {
     fn history(&self) -> Vec<ReloadStatus> {
         let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         state.history.iter().rev().cloned().collect()
+    }
+}
+
+impl ReloadStatus {
+    fn ok(generation: Option<GenerationNumber>, took: Duration) -> Self {
+        ReloadStatus {
+            at: now(),
+            result: "ok",
+            generation: generation.map(|number| number.0),
+            reason: None,
+            duration_ms: millis(took),
+        }
     }
 }
 

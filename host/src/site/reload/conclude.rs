@@ -3,9 +3,10 @@
 use super::super::handler::{Generation, Handler};
 use super::super::read::ReadError;
 use super::super::refusal::{Blame, LoadError, Problem};
+use super::super::registry::Site;
 use super::component::{Examined, Outcome};
-use super::config::{self, Draft, Plan, Read, Ready};
-use super::depends::Marks;
+use super::config::{self, Draft, LeftOut, Plan, Read, Ready};
+use super::depends::{Dependency, Marks};
 use super::look::Looked;
 use super::refused::{Failure, News};
 use super::survey::Surveyed;
@@ -119,7 +120,7 @@ impl Reloader {
                 self.follow_site();
             }
             Ok(Plan::Load(draft)) => self.start_load(marks, draft),
-            Err(failure) => self.refuse_config(marks, failure, Duration::ZERO),
+            Err(failure) => self.refuse_config(marks, failure, Duration::ZERO, Rest::Old),
         }
     }
 
@@ -145,16 +146,32 @@ impl Reloader {
         let (ready, site) = match ready {
             Ok(ready) => ready,
             Err(failure) => {
-                let current = self.registry.site().config.clone();
-                if let Some(watched) = self.subjects.get_mut(&Subject::Config) {
-                    let served = config_depends(&self.source, &current);
-                    watched.depend_on(served.into_iter().chain(depends).collect());
-                }
-                return self.refuse_config(marks, failure, took);
+                self.depend_also_on(depends);
+                return self.refuse_config(marks, failure, took, Rest::Old);
             }
         };
+        if ready.left_out.is_none() || ready.is_news() {
+            self.swap_site(&ready, site, took);
+        }
+        match ready.left_out {
+            None => {
+                if let Some(watched) = self.subjects.get_mut(&Subject::Config) {
+                    watched.succeed(marks);
+                }
+            }
+            Some(LeftOut { failure, depends }) => {
+                self.depend_also_on(depends);
+                self.refuse_config(marks, failure, took, Rest::New);
+            }
+        }
+    }
+
+    fn swap_site(&mut self, ready: &Ready, site: Site, took: Duration) {
         self.registry.swap_site(site);
-        self.registry.config.succeeded(None, took);
+        match ready.left_out {
+            None => self.registry.config.succeeded(None, took),
+            Some(_) => self.registry.config.succeeded_in_part(took),
+        }
         self.meter.config_reloads.count("ok");
         tracing::info!("config reloaded: {}", ready.summary);
         for (name, (handler, generation)) in &ready.loaded.generations {
@@ -163,20 +180,30 @@ impl Reloader {
                 watched.forgive();
             }
         }
-        if let Some(watched) = self.subjects.get_mut(&Subject::Config) {
-            watched.succeed(marks);
-        }
         self.follow_site();
     }
 
-    fn refuse_config(&mut self, marks: Marks, failure: Failure, took: Duration) {
+    /// What was refused may become good by a change of any of these.
+    fn depend_also_on(&mut self, depends: Vec<Dependency>) {
+        let served = config_depends(&self.source, &self.registry.site().config);
+        if let Some(watched) = self.subjects.get_mut(&Subject::Config) {
+            watched.depend_on(served.into_iter().chain(depends).collect());
+        }
+    }
+
+    fn refuse_config(&mut self, marks: Marks, failure: Failure, took: Duration, rest: Rest) {
         let reason = failure.reason.clone();
         let watched = self.subjects.get_mut(&Subject::Config);
         let news = watched.map(|watched| watched.fail(marks, failure, self.limits.poll));
         if news == Some(News::New) {
             self.meter.config_reloads.count("rejected");
             self.registry.config.failed("rejected", &reason, took);
-            tracing::error!("config refused, the old one stays: {reason}");
+            match rest {
+                Rest::Old => tracing::error!("config refused, the old one stays: {reason}"),
+                Rest::New => tracing::error!(
+                    "refused, the other components of the folder are served: {reason}"
+                ),
+            }
         }
         self.survey_soon();
     }
@@ -198,6 +225,15 @@ impl Reloader {
             None => {}
         }
     }
+}
+
+/// What is served when something was refused.
+#[derive(Clone, Copy, Debug)]
+enum Rest {
+    /// What was served before.
+    Old,
+    /// All but that.
+    New,
 }
 
 fn refuse(handler: &Handler, current: &Generation, error: &LoadError, took: Duration) {

@@ -1,4 +1,5 @@
-//! A look at the config: the whole of it or nothing.
+//! A look at the config: the whole of it or nothing. The files of a folder that has none
+//! are each for itself.
 //!
 //! It goes in two steps, so that a handler that loads slowly holds up nobody but
 //! the config that names it: reading, which tells what must be loaded, and loading.
@@ -11,6 +12,7 @@ use super::depends::{Dependency, Marks};
 use super::handler_depends;
 use super::look::{Look, Looked};
 use super::refused::Failure;
+use super::summary::{StaticFolders, summary};
 use crate::config::{Config, HandlerConfig, Reading, Source};
 use crate::id::HandlerName;
 use std::sync::Arc;
@@ -30,10 +32,20 @@ pub(super) enum Plan {
 
 /// A config that is good as far as it can be told without loading.
 pub(super) struct Draft {
+    served: Arc<Config>,
+    folders: StaticFolders,
     config: Arc<Config>,
     /// Those that are new or whose part has changed.
     wanted: Vec<(Arc<Handler>, HandlerConfig)>,
-    summary: String,
+    parts: Parts,
+}
+
+/// What it means for the rest that a part cannot be served.
+enum Parts {
+    /// The parts of a config belong together.
+    Together,
+    /// Each is for itself, and these are not even parts.
+    Apart(Vec<Problem>),
 }
 
 /// A config whose handlers have been loaded.
@@ -41,6 +53,14 @@ pub(super) struct Ready {
     pub(super) config: Arc<Config>,
     pub(super) loaded: Loaded,
     pub(super) summary: String,
+    pub(super) left_out: Option<LeftOut>,
+}
+
+/// The parts that cannot be served.
+pub(super) struct LeftOut {
+    pub(super) failure: Failure,
+    /// The files of those parts.
+    pub(super) depends: Vec<Dependency>,
 }
 
 /// Reads the config.
@@ -54,12 +74,16 @@ pub(super) async fn read(look: Look, source: Source, registry: Arc<Registry>) ->
         let site = registry.site().clone();
         let keep: Vec<HandlerName> =
             site.handlers().map(|(handler, _)| handler.name.clone()).collect();
-        let plan = match source.read(&keep) {
-            Ok(Reading { config, problems }) if problems.is_empty() => {
-                plan(config, &site, &registry)
+        let plan = match (source.read(&keep), &source) {
+            (Ok(Reading { config, problems }), Source::Folder(_)) => {
+                let problems = problems.into_iter().map(Problem::of_name).collect();
+                plan(config, Parts::Apart(problems), &site, &registry)
             }
-            Ok(Reading { problems, .. }) => Err(refused(&problems.join("; "))),
-            Err(error) => Err(refused(&format!("{error:#}"))),
+            (Ok(Reading { config, problems }), _) if problems.is_empty() => {
+                plan(config, Parts::Together, &site, &registry)
+            }
+            (Ok(Reading { problems, .. }), _) => Err(refused(&problems.join("; "))),
+            (Err(error), _) => Err(refused(&format!("{error:#}"))),
         };
         Looked::Judged(Read { marks, plan })
     });
@@ -68,11 +92,24 @@ pub(super) async fn read(look: Look, source: Source, registry: Arc<Registry>) ->
 
 /// Loads what a draft wants.
 pub(super) async fn load(draft: Draft, workshop: Workshop) -> Result<Ready, Failure> {
-    let Draft { config, wanted, summary } = draft;
-    match workshop.load_all(wanted, config.clone()).await {
-        Ok(loaded) => Ok(Ready { config, loaded, summary }),
-        Err(problems) => Err(failure(&problems)),
+    let Draft { served, folders, mut config, wanted, parts } = draft;
+    let (loaded, mut problems) = workshop.load_all(wanted.clone(), config.clone()).await;
+    match parts {
+        Parts::Together if !problems.is_empty() => return Err(failure(&problems)),
+        Parts::Together => {}
+        Parts::Apart(others) => problems.extend(others),
     }
+    let left_out = (!problems.is_empty()).then(|| {
+        let is_left_out =
+            |(handler, _): &&(Arc<Handler>, _)| !loaded.generations.contains_key(&handler.name);
+        let left_out: Vec<_> = wanted.iter().filter(is_left_out).collect();
+        let names: Vec<_> = left_out.iter().map(|(handler, _)| handler.name.clone()).collect();
+        config = Arc::new(config.without(&names));
+        let depends = left_out.iter().flat_map(|(_, config)| handler_depends(config)).collect();
+        LeftOut { failure: failure(&problems), depends }
+    });
+    let summary = summary(&served, &config, folders);
+    Ok(Ready { config, loaded, summary, left_out })
 }
 
 impl Draft {
@@ -90,6 +127,11 @@ impl Draft {
 }
 
 impl Ready {
+    /// Whether it differs from what is served.
+    pub(super) fn is_news(&self) -> bool {
+        !self.summary.is_empty()
+    }
+
     /// The site that follows `current`. Handlers whose part did not change keep the
     /// generation that serves now, which may be newer than the draft.
     pub(super) fn site(&self, current: &Site) -> anyhow::Result<Site> {
@@ -108,43 +150,26 @@ fn refused(reason: &str) -> Failure {
     Failure { reason: reason.replace('\n', "; "), blame: Blame::Surroundings, content: None }
 }
 
-fn plan(config: Config, site: &Site, registry: &Registry) -> Result<Plan, Failure> {
+fn plan(config: Config, parts: Parts, site: &Site, registry: &Registry) -> Result<Plan, Failure> {
     if let Some(key) = fixed_part(&site.config, &config) {
         let reason = format!("`{key}` cannot change while the server runs; restart it");
         return Err(Failure { reason, blame: Blame::Content, content: None });
     }
-    let same_folders = site.folders_are_current();
-    if config == *site.config && same_folders {
+    let folders = match site.folders_are_current() {
+        true => StaticFolders::Current,
+        false => StaticFolders::Replaced,
+    };
+    let has_problems = matches!(&parts, Parts::Apart(problems) if !problems.is_empty());
+    if config == *site.config && folders == StaticFolders::Current && !has_problems {
         return Ok(Plan::Nothing);
     }
-    let (mut wanted, mut new, mut changed) = (Vec::new(), Vec::new(), Vec::new());
-    for (name, handler_config) in &config.handlers {
-        match site.find(name) {
-            Some((_, generation)) if generation.config == *handler_config => continue,
-            Some(_) => changed.push(name.as_str()),
-            None => new.push(name.as_str()),
-        }
-        wanted.push((registry.handler(name), handler_config.clone()));
-    }
-    let gone: Vec<&str> = site
-        .handlers()
-        .map(|(handler, _)| &handler.name)
-        .filter(|name| !config.handlers.contains_key(name))
-        .map(HandlerName::as_str)
-        .collect();
-    let mut parts: Vec<String> = [("new", new), ("changed", changed), ("removed", gone)]
-        .into_iter()
-        .filter(|(_, names)| !names.is_empty())
-        .map(|(word, names)| format!("{word} {}", names.join(", ")))
-        .collect();
-    if config.routes != site.config.routes {
-        parts.push("routes".into());
-    }
-    if !same_folders {
-        parts.push("static folders".into());
-    }
-    let summary = parts.join("; ");
-    Ok(Plan::Load(Draft { config: Arc::new(config), wanted, summary }))
+    let is_served = |name: &HandlerName, config: &HandlerConfig| {
+        site.find(name).is_some_and(|(_, generation)| generation.config == *config)
+    };
+    let wanted = config.handlers.iter().filter(|(name, config)| !is_served(name, config));
+    let wanted = wanted.map(|(name, config)| (registry.handler(name), config.clone())).collect();
+    let served = site.config.clone();
+    Ok(Plan::Load(Draft { served, folders, config: Arc::new(config), wanted, parts }))
 }
 
 /// What was settled when the process started.
