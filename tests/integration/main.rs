@@ -19,6 +19,7 @@ mod forwarded;
 mod grants;
 mod guests;
 mod http;
+mod hung_files;
 mod languages;
 mod limits;
 mod logs;

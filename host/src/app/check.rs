@@ -4,6 +4,7 @@ use super::{App, CacheChoice, Options};
 use crate::config::{HandlerConfig, Source};
 use crate::id::HandlerName;
 use crate::limits::Size;
+use crate::offload::SITE;
 use crate::site::read_component;
 use crate::wasm::{Import, Shape, default_isolation, inspect};
 use anyhow::Result;
@@ -33,7 +34,7 @@ pub async fn check(source: Source) -> Result<Report> {
         Ok(config) => config,
         Err(error) => return Ok(Report { handlers: Vec::new(), problems: lines(&error) }),
     };
-    let handlers = tokio::task::spawn_blocking(move || {
+    let handlers = SITE.run(move || {
         let size = config.limits.component_size;
         config.handlers.iter().map(|(name, handler)| report(name, handler, size)).collect()
     });

@@ -12,6 +12,7 @@ use crate::body::Body;
 use crate::config::{Config, HandlerConfig};
 use crate::id::{HandlerName, RequestId};
 use crate::limits::{ServerLimits, Size};
+use crate::offload::SITE;
 use crate::upstream::{OpenConnections, SystemResolver, Tls, Upstream};
 use crate::wasm::{Blueprint, Component, Refused, Reporter, Runtime};
 use anyhow::{Result, bail};
@@ -251,7 +252,7 @@ const HEALTH_ANSWER: usize = 1 << 20;
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, LoadError> + Send + 'static,
 ) -> Result<T, LoadError> {
-    match tokio::task::spawn_blocking(work).await {
+    match SITE.run(work).await {
         Ok(done) => done,
         Err(error) => Err(LoadError::Refused(Refused::Host(format!("the host panicked: {error}")))),
     }

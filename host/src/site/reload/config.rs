@@ -13,6 +13,7 @@ use super::look::{Look, Looked};
 use super::refused::Failure;
 use crate::config::{Config, HandlerConfig, Source};
 use crate::id::HandlerName;
+use crate::offload::SITE;
 use std::sync::Arc;
 
 /// What the config says now.
@@ -45,7 +46,7 @@ pub(super) struct Ready {
 
 /// Reads the config.
 pub(super) async fn read(look: Look, source: Source, registry: Arc<Registry>) -> Looked<Read> {
-    let reading = tokio::task::spawn_blocking(move || {
+    let reading = SITE.run(move || {
         let marks = match look.glance() {
             Looked::Judged(marks) => marks,
             Looked::Growing(marks) => return Looked::Growing(marks),
