@@ -28,6 +28,7 @@ mod pool;
 mod refusals;
 mod reload;
 mod shutdown;
+mod sockets;
 mod start;
 mod statics;
 mod streams;
