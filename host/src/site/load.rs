@@ -14,7 +14,7 @@ use crate::id::{HandlerName, RequestId};
 use crate::limits::{ServerLimits, Size};
 use crate::offload::SITE;
 use crate::upstream::{OpenConnections, SystemResolver, Tls, Upstream};
-use crate::wasm::{Blueprint, Component, Refused, Reporter, Runtime};
+use crate::wasm::{Blueprint, Component, GrantedFolders, Refused, Reporter, Runtime};
 use anyhow::{Result, bail};
 use http::Request;
 use http_body_util::{BodyExt, Limited};
@@ -171,6 +171,9 @@ impl Workshop {
         component: Component,
         given: Given,
     ) -> Result<Arc<Generation>, LoadError> {
+        let folders = config.grants.folders.clone();
+        let opening = move || GrantedFolders::open(&folders).map_err(LoadError::Grant);
+        let folders = blocking(opening).await?;
         let number = handler.next_generation();
         let private = config.grants.outbound_private.clone();
         let outbound = config.grants.outbound.clone().with_private(private.clone());
@@ -180,12 +183,7 @@ impl Workshop {
             limits: config.limits.clone(),
             values: Arc::new(given.values.0.clone().into_iter().collect()),
             environment: given.values.0.clone().into_iter().collect(),
-            folders: config
-                .grants
-                .folders
-                .iter()
-                .map(|folder| (folder.host.clone(), folder.guest.clone(), folder.access))
-                .collect(),
+            folders,
             tcp: Arc::new(config.grants.outbound_tcp.clone().with_private(private)),
             upstream: Arc::new(Upstream::new(
                 outbound,
