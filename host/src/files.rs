@@ -47,6 +47,7 @@ use tower_http::services::fs::ServeFileSystemResponseBody;
 
 use crate::body::Body;
 use crate::fault::{Fault, FaultKind};
+use crate::offload::FILES;
 use range::Part;
 use root::Root;
 use snapshot::Snapshot;
@@ -137,7 +138,7 @@ impl Files {
     ) -> Result<Response<Body>, Fault> {
         let root = Arc::clone(&self.root);
         let look = move || Snapshot::take(&root, &subpath, permit);
-        let taken = tokio::task::spawn_blocking(look).await;
+        let taken = FILES.run(look).await;
         let taken = taken.map_err(|error| Fault::new(FaultKind::Bug, error.to_string()))?;
         let Some(snapshot) = taken.map_err(|error| failure(path, &error))? else {
             return Ok(answer::empty(StatusCode::NOT_FOUND));

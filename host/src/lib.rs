@@ -8,7 +8,7 @@
 //!
 //! - words: [`limits`], [`id`], [`body`], [`headers`], [`fault`], [`meter`]
 //! - facts: [`path`], [`route`], [`policy`], [`config`]
-//! - services: [`logging`], [`files`], [`upstream`]
+//! - services: [`logging`], [`offload`], [`files`], [`upstream`]
 //! - guests: [`wasm`]
 //! - the site: [`site`]
 //! - edges: [`server`], [`ops`]
@@ -27,6 +27,7 @@ pub mod policy;
 pub mod config;
 
 pub mod logging;
+pub mod offload;
 pub mod files;
 pub mod upstream;
 

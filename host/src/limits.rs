@@ -104,7 +104,7 @@ limits! {
         files_open: u64 = 0;
         /// until a request that waits for its turn to open a static file is answered with 503
         files_wait: Duration = Duration::from_secs(5);
-        /// connections that the outbound requests of all handlers together have open; 0 stands for a twentieth of the descriptor limit
+        /// connections that all handlers together have open to others, by outbound requests and TCP sockets; 0 stands for a twentieth of the descriptor limit
         outbound_open: u64 = 0;
         /// until the first byte of a new connection; nobody dials to stay silent
         first_byte: Duration = Duration::from_secs(5);
@@ -220,7 +220,7 @@ limits! {
         outbound_at_once: u64 = 8;
         /// outbound requests in all, for one request
         outbound_requests: u64 = 32;
-        /// outbound connections open at once
+        /// outbound connections and TCP sockets open at once
         outbound_connections: u64 = 2_048;
         /// until an outbound connection that nobody uses is closed; most servers close theirs after 60 or 75 s, and a request on one that is just being closed fails
         outbound_idle: Duration = Duration::from_secs(30);

@@ -128,9 +128,10 @@ pub struct HandlerMeter {
     pub response_bytes: Counter,
     /// Reloads by result: `ok`, `rejected`, `unchanged`, `missing`.
     pub reloads: Tally,
-    /// Outbound requests by outcome: `ok`, or the phase that failed.
+    /// Outbound requests by outcome: `ok`, or the phase that failed. TCP sockets that were
+    /// not created are among those of `connection_limit`.
     pub outbound: Tally,
-    /// Outbound connections that are open or being made.
+    /// Outbound connections that are open or being made, TCP sockets of the guest among them.
     pub outbound_connections: Arc<Gauge>,
     /// Outbound requests and connections that no grant allows, by reason.
     pub outbound_denied: Tally,

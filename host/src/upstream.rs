@@ -31,6 +31,7 @@ mod upload;
 
 pub use client::{Options, Upstream};
 pub use error::UpstreamError;
+pub use permit::{Full, Permit};
 pub use resolve::{BoxFuture, Resolve, SystemResolver};
 pub use tls::{Tls, TlsError};
 pub use total::OpenConnections;

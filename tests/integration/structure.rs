@@ -68,7 +68,7 @@ fn a_module_uses_only_what_stands_above_it() {
     let layers: [&[&str]; 7] = [
         &["limits", "id", "body", "headers", "fault", "meter"],
         &["path", "route", "policy", "config"],
-        &["logging", "files", "upstream"],
+        &["logging", "offload", "files", "upstream"],
         &["wasm"],
         &["site"],
         &["server", "ops"],
@@ -86,6 +86,19 @@ fn a_module_uses_only_what_stands_above_it() {
                 assert!(!used, "`{path}` (layer {layer}) uses `{other}` (layer {i})");
             }
         }
+    }
+}
+
+#[test]
+fn only_guests_have_the_blocking_threads_of_the_runtime() {
+    for (path, code) in host() {
+        for word in ["spawn_blocking", "lookup_host"] {
+            let allowed = path == "offload.rs" || path.contains("/tests/");
+            assert!(allowed || !names(&code, word), "`{path}` has `{word}`");
+        }
+        // Polled on other threads.
+        let files = code.matches("tokio::fs::").count();
+        assert!(path == "files/snapshot.rs" || files == 0, "`{path}` names `tokio::fs`");
     }
 }
 

@@ -5,6 +5,7 @@ use super::{CacheChoice, Options};
 use crate::config::{HandlerConfig, Reading, Source};
 use crate::id::HandlerName;
 use crate::limits::Size;
+use crate::offload::SITE;
 use crate::site::read_component;
 use crate::wasm::{Import, Shape, default_isolation, inspect};
 use anyhow::Result;
@@ -31,7 +32,7 @@ pub struct HandlerReport {
 /// Does all that comes before binding, and reports on each handler.
 pub async fn check(source: Source) -> Result<Report> {
     let read = source.read(&[]);
-    let handlers = tokio::task::spawn_blocking(move || {
+    let handlers = SITE.run(move || {
         // What cannot be read is among the problems.
         let Ok(Reading { config, .. }) = read else { return Vec::new() };
         let size = config.limits.component_size;

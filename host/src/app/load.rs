@@ -3,6 +3,7 @@
 use super::{App, CacheChoice, Options};
 use crate::config::{Config, Reading};
 use crate::limits::{ServerLimits, raise_descriptors};
+use crate::offload::SITE;
 use crate::site::{Registry, Workshop, inspect_site, load_site};
 use crate::upstream::Tls;
 use crate::wasm::{Cache, Runtime, default_folder};
@@ -30,7 +31,7 @@ pub(super) async fn load(options: Options) -> Result<App, Vec<String>> {
 
 /// These problems, and what else is wrong with the files of a site.
 async fn and_of_files(mut problems: Vec<String>, config: Config) -> Vec<String> {
-    let inspected = tokio::task::spawn_blocking(move || inspect_site(&config)).await;
+    let inspected = SITE.run(move || inspect_site(&config)).await;
     for problem in inspected.unwrap_or_default() {
         if !problems.contains(&problem) {
             problems.push(problem);

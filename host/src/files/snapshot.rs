@@ -22,6 +22,7 @@ use super::facts::Facts;
 use super::open::OpenPermit;
 use super::root::{Node, Root};
 use super::subpath::Subpath;
+use crate::offload::FILES;
 
 /// What a folder is answered with.
 const INDEX: &str = "index.html";
@@ -140,7 +141,7 @@ impl Backend for Snapshot {
     }
 }
 
-/// An open file, read on blocking threads.
+/// An open file, read on threads of [`FILES`].
 pub(super) struct Reader {
     file: tokio::fs::File,
     facts: Facts,
@@ -162,12 +163,14 @@ impl AsyncRead for Reader {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let _threads = FILES.enter();
         Pin::new(&mut self.file).poll_read(cx, buf)
     }
 }
 
 impl AsyncSeek for Reader {
     fn start_seek(mut self: Pin<&mut Self>, position: SeekFrom) -> io::Result<()> {
+        let _threads = FILES.enter();
         Pin::new(&mut self.file).start_seek(position)
     }
 

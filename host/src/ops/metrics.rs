@@ -118,9 +118,12 @@ fn encode_handlers(encoder: &mut DescriptorEncoder, handlers: &Handlers) -> Resu
     gauge(encoder, "in_flight", "Requests whose response is not complete", |m| m.in_flight.get())?;
     gauge(encoder, "queue", "Requests that wait for an instance", |m| m.queue.get())?;
     gauge(encoder, "instances", "Instances alive", |m| m.instances.get())?;
-    gauge(encoder, "outbound_connections", "Outbound connections open or being made", |m| {
-        m.outbound_connections.get()
-    })
+    gauge(
+        encoder,
+        "outbound_connections",
+        "Outbound connections and TCP sockets open or being made",
+        |m| m.outbound_connections.get(),
+    )
 }
 
 fn encode_generations(encoder: &mut DescriptorEncoder, site: &Site) -> Result<(), Error> {

@@ -42,9 +42,8 @@ struct Inode {
 const SECRET_SIZE: AtMost = AtMost { size: Size::kib(64), name: "a secret" };
 
 impl Given {
-    /// Reads the secrets and opens the folders anew, or says all that is wrong with
-    /// them. Instances open the folders for themselves; one that is not there is better
-    /// known now.
+    /// Reads the secrets and looks at the folders anew, or says all that is wrong with
+    /// them.
     pub(super) fn read(config: &HandlerConfig) -> Result<Self, String> {
         let mut values = config.grants.config.clone();
         let (mut folders, mut problems) = (Vec::new(), Vec::new());

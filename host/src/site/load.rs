@@ -12,8 +12,9 @@ use crate::body::Body;
 use crate::config::{Config, HandlerConfig};
 use crate::id::{HandlerName, RequestId};
 use crate::limits::{ServerLimits, Size};
+use crate::offload::SITE;
 use crate::upstream::{OpenConnections, SystemResolver, Tls, Upstream};
-use crate::wasm::{Blueprint, Component, Refused, Reporter, Runtime};
+use crate::wasm::{Blueprint, Component, GrantedFolders, Refused, Reporter, Runtime};
 use http::Request;
 use http_body_util::{BodyExt, Limited};
 use std::collections::BTreeMap;
@@ -165,6 +166,9 @@ impl Workshop {
         component: Component,
         given: Given,
     ) -> Result<Arc<Generation>, LoadError> {
+        let folders = config.grants.folders.clone();
+        let opening = move || GrantedFolders::open(&folders).map_err(LoadError::Grant);
+        let folders = blocking(opening).await?;
         let number = handler.next_generation();
         let private = config.grants.outbound_private.clone();
         let outbound = config.grants.outbound.clone().with_private(private.clone());
@@ -174,12 +178,7 @@ impl Workshop {
             limits: config.limits.clone(),
             values: Arc::new(given.values.0.clone().into_iter().collect()),
             environment: given.values.0.clone().into_iter().collect(),
-            folders: config
-                .grants
-                .folders
-                .iter()
-                .map(|folder| (folder.host.clone(), folder.guest.clone(), folder.access))
-                .collect(),
+            folders,
             tcp: Arc::new(config.grants.outbound_tcp.clone().with_private(private)),
             upstream: Arc::new(Upstream::new(
                 outbound,
@@ -246,7 +245,7 @@ const HEALTH_ANSWER: usize = 1 << 20;
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, LoadError> + Send + 'static,
 ) -> Result<T, LoadError> {
-    match tokio::task::spawn_blocking(work).await {
+    match SITE.run(work).await {
         Ok(done) => done,
         Err(error) => Err(LoadError::Refused(Refused::Host(format!("the host panicked: {error}")))),
     }

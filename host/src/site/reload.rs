@@ -21,6 +21,7 @@ use crate::config::{Config, HandlerConfig, Source};
 use crate::id::HandlerName;
 use crate::limits::ServerLimits;
 use crate::meter::ServerMeter;
+use crate::offload::SITE;
 use component::Examined;
 use config::{Read, Ready};
 use depends::{Dependency, Marks};
@@ -28,7 +29,7 @@ use futures_util::FutureExt;
 use look::Looked;
 use refused::Failure;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 use survey::{Interest, Surveyed, survey};
@@ -263,8 +264,12 @@ impl Reloader {
             .iter()
             .map(|(subject, watched)| (subject.clone(), watched.depends().to_vec()))
             .collect();
-        let id = self.work.spawn_blocking(move || Done::Survey(survey(subjects, watch))).id();
-        self.running.insert(id, Job::Survey);
+        let surveyed = SITE.run(move || survey(subjects, watch));
+        let job = self.work.spawn(async move {
+            let surveyed = surveyed.await;
+            Done::Survey(surveyed.unwrap_or_else(|panicked| resume_unwind(panicked.into_panic())))
+        });
+        self.running.insert(job.id(), Job::Survey);
         self.surveying = Surveying::UnderWay { again: false };
     }
 }

@@ -10,7 +10,7 @@ use super::download::Download;
 use super::error::{Broken, UpstreamError};
 use super::lease::Lease;
 use super::outgoing::Outgoing;
-use super::permit::{Full, Permits};
+use super::permit::{Full, Permit, Permits};
 use super::pool::{Found, Pool, Reuse};
 use super::resolve::Resolve;
 use super::tls::Tls;
@@ -98,6 +98,12 @@ impl Upstream {
         within: Duration,
     ) -> Result<Arc<[IpAddr]>, UpstreamError> {
         self.0.connector.resolve(host, Deadline::after(within.min(LONGEST))).await
+    }
+
+    /// The right to a connection that somebody else makes, within the same limits as
+    /// those that are made here.
+    pub fn reserve(&self) -> Result<Permit, Full> {
+        self.0.pool.reserve()
     }
 
     /// Connections that are open or being made.

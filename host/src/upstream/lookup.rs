@@ -1,6 +1,6 @@
 //! Lookups of one handler: the same name once at a time, few names at once.
 //!
-//! `getaddrinfo` occupies a thread of tokio's blocking pool until it returns,
+//! `getaddrinfo` occupies one of the blocking threads of `UPSTREAM` until it returns,
 //! which no caller can hasten: a name server that never answers costs ten
 //! seconds and more. So a lookup runs in a task of its own and keeps its slot
 //! until it has really ended, even if every request has stopped waiting. A
@@ -14,8 +14,8 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-/// Names looked up at once by one handler; the blocking pool has 512 threads
-/// for all handlers.
+/// Names looked up at once by one handler; there are 512 threads for those of all
+/// handlers.
 const LOOKUPS: usize = 16;
 
 /// One failure goes to many waiters, and `io::Error` cannot be cloned.

@@ -17,19 +17,20 @@ pub(super) struct Permits {
 }
 
 /// The right to have one connection, whether in use, idle or being made. It is inside
-/// the connection's socket.
+/// the connection's socket, or with whoever has reserved it.
 #[derive(Debug)]
-pub(super) struct Permit {
+pub struct Permit {
     open: Arc<Gauge>,
     _one: OwnedSemaphorePermit,
     _of_all: OwnedSemaphorePermit,
 }
 
 /// A limit that leaves no room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Full {
-    pub(super) name: &'static str,
-    pub(super) limit: usize,
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("all {limit} connections of `{name}` are in use")]
+pub struct Full {
+    pub name: &'static str,
+    pub limit: usize,
 }
 
 impl Permits {
@@ -48,9 +49,16 @@ impl Permits {
 
     pub(super) fn full(&self) -> Option<Full> {
         if self.free.available_permits() == 0 {
-            return Some(Full { name: "outbound_connections", limit: self.limit });
+            return Some(self.own_full());
         }
-        self.total.is_full().then(|| Full { name: "outbound_open", limit: self.total.limit() })
+        self.total.is_full().then(|| self.total_full())
+    }
+
+    /// One at once, or none.
+    pub(super) fn try_take(&self) -> Result<Permit, Full> {
+        let one = self.free.clone().try_acquire_owned().map_err(|_| self.own_full())?;
+        let of_all = self.total.try_take().ok_or_else(|| self.total_full())?;
+        Ok(self.permit(one, of_all))
     }
 
     /// Waits for one: first among the handler's own, then among all.
@@ -60,8 +68,20 @@ impl Permits {
             return pending().await;
         };
         let of_all = self.total.take().await;
+        self.permit(one, of_all)
+    }
+
+    fn permit(&self, one: OwnedSemaphorePermit, of_all: OwnedSemaphorePermit) -> Permit {
         self.open.add(1);
         Permit { open: self.open.clone(), _one: one, _of_all: of_all }
+    }
+
+    fn own_full(&self) -> Full {
+        Full { name: "outbound_connections", limit: self.limit }
+    }
+
+    fn total_full(&self) -> Full {
+        Full { name: "outbound_open", limit: self.total.limit() }
     }
 }
 

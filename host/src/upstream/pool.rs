@@ -8,7 +8,7 @@
 use super::connection::{Connection, Http1, Http2, Stream};
 use super::lease::{Held, Lease};
 use super::lock;
-use super::permit::{Permit, Permits};
+use super::permit::{Full, Permit, Permits};
 use futures_util::FutureExt;
 use std::collections::HashMap;
 use std::pin::pin;
@@ -110,14 +110,25 @@ impl Pool {
             if let Some(held) = self.take(origin, reuse, Crowd::Yes) {
                 return lease(held);
             }
-            if !self.close_one_idle() && self.permits.total().is_full() {
-                self.permits.total().close_one_idle();
-            }
+            self.make_room();
             tokio::select! {
                 permit = &mut permit => return Found::Room(self.room(origin, permit, turn)),
                 () = returned => {}
                 () = sleep(LOOK_AGAIN) => {}
             }
+        }
+    }
+
+    /// The permit for a connection that is made elsewhere: at once, or never. An idle
+    /// connection that was in the way is closed for the next who asks.
+    pub(super) fn reserve(&self) -> Result<Permit, Full> {
+        self.permits.try_take().inspect_err(|_| self.make_room())
+    }
+
+    /// Closes an idle connection: one of this handler, or of another if that may help.
+    fn make_room(&self) {
+        if !self.close_one_idle() && self.permits.total().is_full() {
+            self.permits.total().close_one_idle();
         }
     }
 

@@ -1,8 +1,9 @@
 //! From a name to addresses. Judges nothing, remembers nothing.
 
+use crate::offload::UPSTREAM;
 use std::fmt::Debug;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, ToSocketAddrs};
 use std::pin::Pin;
 
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -24,7 +25,8 @@ impl Resolve for SystemResolver {
     fn resolve<'a>(&'a self, host: &'a str) -> BoxFuture<'a, io::Result<Vec<IpAddr>>> {
         Box::pin(async move {
             // The port only fills the form.
-            let found = tokio::net::lookup_host((host, 0)).await?;
+            let host = host.to_owned();
+            let found = UPSTREAM.run(move || (host.as_str(), 0).to_socket_addrs()).await??;
             Ok(found.map(|address| address.ip()).collect())
         })
     }

@@ -1,6 +1,7 @@
 //! Real sockets on loopback; only the name server is a table.
 
 mod addresses;
+mod blocked;
 mod denied;
 mod faults;
 mod harness;

@@ -4,6 +4,7 @@
 //! the first `https` request. The extra file is read at once, because a wrong
 //! path is a wrong config.
 
+use crate::offload::UPSTREAM;
 use rustls::client::Resumption;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -73,7 +74,7 @@ fn read_extra(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
 }
 
 async fn load(extra: Vec<CertificateDer<'static>>) -> Result<Arc<ClientConfig>, String> {
-    let roots = tokio::task::spawn_blocking(move || read_roots(extra));
+    let roots = UPSTREAM.run(move || read_roots(extra));
     let roots = roots.await.map_err(|error| error.to_string())??;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config =

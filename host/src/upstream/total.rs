@@ -42,6 +42,11 @@ impl OpenConnections {
         }
     }
 
+    /// One at once, or none. Those who wait go first.
+    pub(super) fn try_take(&self) -> Option<OwnedSemaphorePermit> {
+        self.0.free.clone().try_acquire_owned().ok()
+    }
+
     /// Counts the connections of `pool` among those that can give way.
     pub(super) fn add(&self, pool: &Arc<Pool>) {
         let mut pools = lock(&self.0.pools);

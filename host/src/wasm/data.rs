@@ -2,24 +2,22 @@
 //! whom it works for.
 
 use super::engine::{Concurrency, TICK, Ticks};
+use super::folders::GrantedFolders;
 use super::imports::{GuestLog, Outbound, Reporter, Sockets, Unreturned};
 use super::limiter::Limiter;
 use super::seat::Seat;
 use super::trap::CpuExceeded;
-use crate::config::Access;
 use crate::id::{GenerationNumber, HandlerName};
 use crate::limits::HandlerLimits;
 use crate::meter::HandlerMeter;
 use crate::policy::TcpGrants;
 use crate::upstream::Upstream;
 use std::cell::Cell;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use wasmtime::component::ResourceTable;
-use wasmtime::error::Context as _;
 use wasmtime::{Engine, Store, StoreContextMut, UpdateDeadline};
-use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_config::WasiConfigVariables;
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
@@ -31,7 +29,7 @@ pub(crate) struct Blueprint {
     /// Config values and secrets, by name.
     pub(crate) values: Arc<WasiConfigVariables>,
     pub(crate) environment: Vec<(String, String)>,
-    pub(crate) folders: Vec<(PathBuf, String, Access)>,
+    pub(crate) folders: GrantedFolders,
     pub(crate) tcp: Arc<TcpGrants>,
     pub(crate) upstream: Arc<Upstream>,
     pub(crate) meter: Arc<HandlerMeter>,
@@ -61,16 +59,16 @@ impl Blueprint {
         concurrent_requests: u64,
         seat: &Arc<Seat>,
         ticks: &Arc<Ticks>,
-    ) -> wasmtime::Result<Store<Data>> {
-        let mut store = Store::new(engine, self.data(concurrent_requests, seat)?);
+    ) -> Store<Data> {
+        let mut store = Store::new(engine, self.data(concurrent_requests, seat));
         store.limiter(|data| &mut data.limiter);
         store.set_hostcall_fuel(self.limits.hostcall.to_usize());
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(self.clock(concurrency, ticks));
-        Ok(store)
+        store
     }
 
-    fn data(&self, concurrent_requests: u64, seat: &Arc<Seat>) -> wasmtime::Result<Data> {
+    fn data(&self, concurrent_requests: u64, seat: &Arc<Seat>) -> Data {
         let limits = &self.limits;
         let log = GuestLog::new(self, seat);
         let sockets = Sockets::new(self);
@@ -79,14 +77,6 @@ impl Blueprint {
         for (name, value) in &self.environment {
             wasi.env(name, value);
         }
-        for (host, guest, access) in &self.folders {
-            let perms = match access {
-                Access::Read => FsPerms::ReadOnly,
-                Access::ReadWrite => FsPerms::ReadWrite,
-            };
-            wasi.preopened_dir(host, guest, perms)
-                .with_context(|| format!("cannot open folder `{}`", host.display()))?;
-        }
         sockets.grant(&mut wasi);
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(limits.fields.to_usize());
@@ -94,7 +84,7 @@ impl Blueprint {
         let resources =
             limits.resources.saturating_add(concurrent_requests.saturating_mul(RESOURCES_PER_CALL));
         table.set_max_capacity(usize::try_from(resources).unwrap_or(usize::MAX));
-        Ok(Data {
+        let mut data = Data {
             table,
             wasi: wasi.build(),
             http,
@@ -106,7 +96,9 @@ impl Blueprint {
             seat: seat.clone(),
             // As much as its requests may have on their way anyway.
             unreturned: Unreturned::new(concurrent_requests.max(1)),
-        })
+        };
+        self.folders.give(&mut data);
+        data
     }
 
     /// Interrupts a guest that computes: it gives way to others at each tick, and

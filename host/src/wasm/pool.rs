@@ -387,11 +387,6 @@ impl Instance {
         }
     }
 
-    /// The instance could not even be set up.
-    pub(super) fn fail_to_start(&self, error: &wasmtime::Error) {
-        self.seat.fail_all(&Blame::All, &trap::not_set_up(error));
-    }
-
     /// A fault that has no request to answer any more.
     pub(super) fn count(&self, kind: FaultKind) {
         self.pool.meter.fault(kind);

@@ -4,7 +4,6 @@ use super::data::Data;
 use crate::fault::{Fault, FaultKind};
 use rustix::io::Errno;
 use std::any::Any;
-use std::io;
 use wasmtime::Trap;
 use wasmtime_wasi::{I32Exit, ResourceTableError};
 
@@ -19,16 +18,6 @@ pub(super) fn classify(error: &wasmtime::Error, data: &Data) -> Fault {
     // The alternate form would drop the guest's backtrace; Debug has cause and
     // frames with the names of functions.
     Fault::new(kind, format!("{error:?}"))
-}
-
-/// Tells why a store could not be set up. What the system refuses (a granted folder
-/// that is gone, descriptors, memory) may be there again at the next request.
-pub(super) fn not_set_up(error: &wasmtime::Error) -> Fault {
-    let kind = match error.downcast_ref::<io::Error>() {
-        Some(_) => FaultKind::Unavailable,
-        None => FaultKind::Bug,
-    };
-    Fault::new(kind, format!("cannot set up an instance: {error:#}"))
 }
 
 fn kind_of(error: &wasmtime::Error, data: &Data) -> FaultKind {
@@ -103,7 +92,7 @@ pub(super) fn panic_text(panic: &(dyn Any + Send)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wasmtime::error::Context as _;
+    use std::io;
 
     #[test]
     fn what_the_system_lacks_is_no_bug() {
@@ -112,10 +101,5 @@ mod tests {
             assert!(is_shortage(&lacks(errno)) && is_shortage(&wasmtime::Error::from(errno)));
         }
         assert!(!is_shortage(&lacks(Errno::NOENT)));
-        let gone = Err::<(), _>(lacks(Errno::NOENT)).context("cannot open folder `data`");
-        let fault = not_set_up(&gone.unwrap_err());
-        assert_eq!(fault.kind, FaultKind::Unavailable);
-        assert!(fault.detail.contains("`data`: "), "{}", fault.detail);
-        assert_eq!(not_set_up(&wasmtime::Error::msg("odd")).kind, FaultKind::Bug);
     }
 }

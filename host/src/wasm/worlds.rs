@@ -31,17 +31,16 @@ pub(super) async fn run(instance: &Instance) {
 pub(super) async fn try_instance(pool: &Pool) -> Result<(), Fault> {
     let seat = Arc::new(Seat::default());
     let store = |engine: &Engine, concurrency| {
-        let store = pool.blueprint.store(engine, concurrency, 0, &seat, &pool.ticks);
-        store.map_err(|error| trap::not_set_up(&error))
+        pool.blueprint.store(engine, concurrency, 0, &seat, &pool.ticks)
     };
     let (mut store, made) = match &pool.component.entry {
         Entry::Http02(pre) => {
-            let mut store = store(pre.engine(), Concurrency::Single)?;
+            let mut store = store(pre.engine(), Concurrency::Single);
             let made = timed(pre.instantiate_async(&mut store), pool, &seat).await.map(drop);
             (store, made)
         }
         Entry::Http03(pre) => {
-            let mut store = store(pre.engine(), Concurrency::Many)?;
+            let mut store = store(pre.engine(), Concurrency::Many);
             let made = timed(pre.instantiate_async(&mut store), pool, &seat).await.map(drop);
             (store, made)
         }

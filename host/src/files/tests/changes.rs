@@ -1,13 +1,16 @@
 //! What happens to a file while its request is answered.
 //!
-//! A request waits for each of its trips to a blocking thread, so whatever is done
-//! when it is polled is done between two of them.
+//! A request waits for each of its trips to a blocking thread. None can end while the
+//! request is polled, as that thread is kept then: so whatever is done before each poll
+//! is done between two trips.
 
 use super::super::failure;
 use super::*;
+use crate::offload::FILES;
 use rustix::io::Errno;
 use std::future::poll_fn;
 use std::pin::pin;
+use std::sync::mpsc::channel;
 
 /// Asks for `/a.bin`, and does something before each poll, told its number.
 async fn serve_while(site: &Site, mut before: impl FnMut(usize)) -> Result<Response<Body>, Fault> {
@@ -17,7 +20,11 @@ async fn serve_while(site: &Site, mut before: impl FnMut(usize)) -> Result<Respo
     poll_fn(|cx| {
         before(polls);
         polls += 1;
-        served.as_mut().poll(cx)
+        let (release, released) = channel::<()>();
+        FILES.run(move || released.recv());
+        let polled = served.as_mut().poll(cx);
+        drop(release);
+        polled
     })
     .await
 }

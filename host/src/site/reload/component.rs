@@ -7,6 +7,7 @@ use super::super::refusal::LoadError;
 use super::depends::Marks;
 use super::look::{Look, Looked};
 use crate::config::Config;
+use crate::offload::SITE;
 use crate::wasm::ContentHash;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,7 +43,7 @@ pub(super) async fn examine(
 ) -> Looked<Examined> {
     let began = Instant::now();
     let refused = look.refused;
-    let marks = match tokio::task::spawn_blocking(move || look.glance()).await {
+    let marks = match SITE.run(move || look.glance()).await {
         Ok(Looked::Judged(marks)) => marks,
         Ok(Looked::Growing(marks)) => return Looked::Growing(marks),
         Ok(Looked::Nothing) | Err(_) => return Looked::Nothing,

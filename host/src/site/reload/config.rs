@@ -15,6 +15,7 @@ use super::refused::Failure;
 use super::summary::{StaticFolders, summary};
 use crate::config::{Config, HandlerConfig, Reading, Source};
 use crate::id::HandlerName;
+use crate::offload::SITE;
 use std::sync::Arc;
 
 /// What the config says now.
@@ -65,7 +66,7 @@ pub(super) struct LeftOut {
 
 /// Reads the config.
 pub(super) async fn read(look: Look, source: Source, registry: Arc<Registry>) -> Looked<Read> {
-    let reading = tokio::task::spawn_blocking(move || {
+    let reading = SITE.run(move || {
         let marks = match look.glance() {
             Looked::Judged(marks) => marks,
             Looked::Growing(marks) => return Looked::Growing(marks),

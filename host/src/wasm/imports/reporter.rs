@@ -5,7 +5,7 @@ use crate::id::{GenerationNumber, HandlerName, RequestId};
 use crate::logging::Seldom;
 use crate::meter::HandlerMeter;
 use crate::policy::Denied;
-use crate::upstream::UpstreamError;
+use crate::upstream::{Full, UpstreamError};
 use std::sync::Arc;
 
 /// One for all instances of a generation.
@@ -15,6 +15,8 @@ pub(crate) struct Reporter {
     pub(super) meter: Arc<HandlerMeter>,
     /// A guest can be denied as often as it likes.
     denials: Seldom<Denied>,
+    /// And meet a limit.
+    full: Seldom<&'static str>,
 }
 
 impl Reporter {
@@ -23,7 +25,7 @@ impl Reporter {
         generation: GenerationNumber,
         meter: Arc<HandlerMeter>,
     ) -> Self {
-        Reporter { handler, generation, meter, denials: Seldom::new() }
+        Reporter { handler, generation, meter, denials: Seldom::new(), full: Seldom::new() }
     }
 
     /// An outbound request got no response.
@@ -36,6 +38,14 @@ impl Reporter {
         let (handler, generation) = (&self.handler, self.generation);
         let request = request.map(tracing::field::display);
         tracing::debug!(%handler, %generation, request, phase = error.phase(), "outbound request failed: {error}");
+    }
+
+    /// A guest got no socket.
+    pub(super) fn full(&self, full: Full) {
+        self.meter.outbound.count("connection_limit");
+        let Some(left_out) = self.full.speak(full.name) else { return };
+        let (handler, generation) = (&self.handler, self.generation);
+        tracing::warn!(%handler, %generation, left_out, "no TCP socket for the handler: {full}");
     }
 
     /// A call that no grant allows.

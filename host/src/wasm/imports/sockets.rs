@@ -1,24 +1,42 @@
 //! `wasi:sockets`: TCP to granted hosts, and nothing else. A name is resolved only
 //! if it is granted, and an address is connected to only if it is granted itself or
-//! was the answer to such a name.
+//! was the answer to such a name. Sockets are connections like those of outbound
+//! requests, and count among them.
 
 mod answers;
+mod create;
 mod lookup;
+mod permits;
+mod streams;
 #[cfg(test)]
 mod tests;
 
-pub(super) use lookup::add_to_linker;
-
-use super::super::data::Blueprint;
+use super::super::data::{Blueprint, Data};
+use super::super::engine::Concurrency;
 use super::reporter::Reporter;
 use crate::policy::{Denied, Host, TcpGrants};
 use crate::upstream::{Upstream, UpstreamError};
 use answers::Answers;
+use permits::Permits;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use wasmtime::component::{HasData, Linker};
 use wasmtime_wasi::WasiCtxBuilder;
-use wasmtime_wasi::sockets::SocketAddrUse;
+use wasmtime_wasi::sockets::{SocketAddrUse, WasiSocketsCtxView, WasiSocketsView};
+
+/// Puts our own in place of what WASI bounds neither in number nor in time.
+pub(super) fn add_to_linker(
+    linker: &mut Linker<Data>,
+    concurrency: Concurrency,
+) -> wasmtime::Result<()> {
+    lookup::add_to_linker(linker, concurrency)?;
+    create::add_to_linker(linker, concurrency)?;
+    if concurrency == Concurrency::Many {
+        streams::add_to_linker(linker)?;
+    }
+    Ok(())
+}
 
 /// The sockets of one instance.
 #[derive(Clone)]
@@ -32,6 +50,7 @@ struct Inner {
     /// For one lookup.
     within: Duration,
     answers: Mutex<Answers>,
+    permits: Permits,
 }
 
 impl Sockets {
@@ -42,6 +61,7 @@ impl Sockets {
             upstream: blueprint.upstream.clone(),
             within: blueprint.limits.outbound_connect,
             answers: Mutex::default(),
+            permits: Permits::default(),
         }))
     }
 
@@ -109,4 +129,21 @@ impl Sockets {
     fn report(&self, denied: &Denied) {
         self.0.reporter.denied("connection", denied, None);
     }
+}
+
+/// Implements the interfaces of both versions.
+struct Interfaces;
+
+impl HasData for Interfaces {
+    type Data<'a> = View<'a>;
+}
+
+struct View<'a> {
+    wasi: WasiSocketsCtxView<'a>,
+    sockets: Sockets,
+}
+
+fn view(data: &mut Data) -> View<'_> {
+    let sockets = data.sockets.clone();
+    View { wasi: data.sockets(), sockets }
 }

@@ -26,11 +26,8 @@ use wasmtime_wasi_http::{Error as WasiError, WasiBody, WasiHttpView};
 pub(super) async fn run(instance: &Instance, proxy: &ProxyPre<Data>) {
     let pool = &instance.pool;
     let engine = proxy.engine();
-    let store = pool.blueprint.store(engine, Concurrency::Single, 0, &instance.seat, &pool.ticks);
-    let mut store = match store {
-        Ok(store) => store,
-        Err(error) => return instance.fail_to_start(&error),
-    };
+    let mut store =
+        pool.blueprint.store(engine, Concurrency::Single, 0, &instance.seat, &pool.ticks);
     let end = slice::drive(serve(&mut store, proxy, instance), instance).await;
     conclude(instance, &mut store, Concurrency::Single, end);
 }

@@ -32,11 +32,8 @@ pub(super) async fn run(instance: &Instance, service: &ServicePre<Data>) {
     let pool = &instance.pool;
     let (blueprint, concurrent) = (&pool.blueprint, pool.concurrency());
     let engine = service.engine();
-    let store = blueprint.store(engine, Concurrency::Many, concurrent, &instance.seat, &pool.ticks);
-    let mut store = match store {
-        Ok(store) => store,
-        Err(error) => return instance.fail_to_start(&error),
-    };
+    let mut store =
+        blueprint.store(engine, Concurrency::Many, concurrent, &instance.seat, &pool.ticks);
     let end = slice::drive(serve(&mut store, service, instance), instance).await;
     conclude(instance, &mut store, Concurrency::Many, end);
 }

@@ -3,13 +3,13 @@
 
 use super::super::super::data::Data;
 use super::super::super::engine::Concurrency;
-use super::Sockets;
+use super::{Interfaces, View, view};
 use crate::upstream::UpstreamError;
 use std::future::poll_fn;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
-use wasmtime::component::{Accessor, HasData, Linker, Resource};
+use wasmtime::component::{Accessor, Linker, Resource};
 use wasmtime_wasi::p2::bindings::sockets::ip_name_lookup as lookup02;
 use wasmtime_wasi::p2::bindings::sockets::network::{
     self as network02, ErrorCode as Code02, IpAddress as Ip02, Network,
@@ -18,33 +18,16 @@ use wasmtime_wasi::p2::{DynPollable, IoError, Pollable, SocketError, subscribe};
 use wasmtime_wasi::p3::bindings::sockets::ip_name_lookup as lookup03;
 use wasmtime_wasi::p3::bindings::sockets::types::IpAddress as Ip03;
 use wasmtime_wasi::runtime::{AbortOnDropJoinHandle, spawn};
-use wasmtime_wasi::sockets::{WasiSocketsCtxView, WasiSocketsView};
 
-pub(in super::super) fn add_to_linker(
+pub(super) fn add_to_linker(
     linker: &mut Linker<Data>,
     concurrency: Concurrency,
 ) -> wasmtime::Result<()> {
-    lookup02::add_to_linker::<_, Lookup>(linker, view)?;
+    lookup02::add_to_linker::<_, Interfaces>(linker, view)?;
     if concurrency == Concurrency::Many {
-        lookup03::add_to_linker::<_, Lookup>(linker, view)?;
+        lookup03::add_to_linker::<_, Interfaces>(linker, view)?;
     }
     Ok(())
-}
-
-struct Lookup;
-
-impl HasData for Lookup {
-    type Data<'a> = View<'a>;
-}
-
-struct View<'a> {
-    wasi: WasiSocketsCtxView<'a>,
-    sockets: Sockets,
-}
-
-fn view(data: &mut Data) -> View<'_> {
-    let sockets = data.sockets.clone();
-    View { wasi: data.sockets(), sockets }
 }
 
 impl network02::Host for View<'_> {
@@ -137,7 +120,7 @@ impl lookup02::HostResolveAddressStream for View<'_> {
 
 impl lookup03::Host for View<'_> {}
 
-impl lookup03::HostWithStore<Data> for Lookup {
+impl lookup03::HostWithStore<Data> for Interfaces {
     async fn resolve_addresses(
         accessor: &Accessor<Data, Self>,
         name: String,

@@ -1,5 +1,6 @@
 //! Lookups of a guest that never end, or that nobody has granted.
 
+use super::super::super::folders::GrantedFolders;
 use super::*;
 use crate::id::{GenerationNumber, HandlerName};
 use crate::limits::HandlerLimits;
@@ -38,7 +39,7 @@ fn sockets(grants: &[&str], resolver: Unwell) -> Sockets {
         },
         values: Arc::default(),
         environment: Vec::new(),
-        folders: Vec::new(),
+        folders: GrantedFolders::default(),
         tcp: Arc::new(TcpGrants::parse(&grants).unwrap().with_private(private)),
         upstream: Arc::new(Upstream::new(
             OutboundGrants::default(),
