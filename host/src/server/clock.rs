@@ -230,7 +230,9 @@ impl ConnectionClock {
     pub(super) fn deadline(&self, limits: &ServerLimits) -> Option<(Instant, GiveUp)> {
         let state = self.lock();
         let stalled = state.stalled.map(|since| (since + limits.write_gap, GiveUp::WriteGap));
-        let gone = state.gone.filter(|_| state.open > 0).map(|at| (at, GiveUp::Gone));
+        // Who has gone refuses what is written to it: there is no need to guess.
+        let guesses = state.open > 0 && state.stalled.is_none();
+        let gone = state.gone.filter(|_| guesses).map(|at| (at, GiveUp::Gone));
         let waiting = (state.open == 0).then(|| match (state.waiting, state.leaving) {
             (Waiting::Idle(since), Some(leaving)) => (since.max(leaving) + FAREWELL, GiveUp::Left),
             (Waiting::Idle(since), None) => (since + limits.keep_alive, GiveUp::KeepAlive),
