@@ -7,7 +7,7 @@ pub use check::{HandlerReport, Report, check};
 
 use crate::config::{AccessLog as AccessForm, Config, Source};
 use crate::files::OpenFiles;
-use crate::limits::{ServerLimits, raise_descriptors};
+use crate::limits::{LiveLimits, raise_descriptors};
 use crate::logging::LogGuard;
 use crate::logging::access::AccessLog;
 use crate::meter::ServerMeter;
@@ -20,6 +20,7 @@ use anyhow::{Context, Result};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::timeout;
 
@@ -49,7 +50,6 @@ pub struct App {
     config: Config,
     registry: Arc<Registry>,
     workshop: Workshop,
-    limits: ServerLimits,
 }
 
 /// A server that is bound, and not accepting yet.
@@ -83,13 +83,13 @@ impl App {
     /// a site is known before a port is open.
     pub async fn load(options: Options) -> Result<Self> {
         let config = options.source.load(&[])?;
-        let limits = config.limits.clone().within(raise_descriptors())?;
+        let limits = LiveLimits::new(&config.limits, raise_descriptors())?;
         let cache = open_cache(&options.cache, &limits)?;
         let runtime = Runtime::new(&limits, cache).context("cannot start the clock of guests")?;
         let tls = Tls::new(config.outbound_ca.as_deref())?;
         let workshop = Workshop::new(runtime, tls, &limits);
         let site = load_site(&workshop, config.clone()).await?;
-        Ok(App { options, config, registry: Registry::new(site), workshop, limits })
+        Ok(App { options, config, registry: Registry::new(site, limits), workshop })
     }
 
     /// Opens the ports.
@@ -118,7 +118,8 @@ impl Bound {
     pub async fn serve(self, mut orders: mpsc::Receiver<Order>, log: &LogGuard) -> Result<Stopped> {
         let Bound { app, listeners, admin } = self;
         let meter = Arc::new(ServerMeter::default());
-        let queue = usize::try_from(app.limits.log_queue).unwrap_or(usize::MAX);
+        let limits = app.registry.limits.now();
+        let queue = usize::try_from(limits.log_queue).unwrap_or(usize::MAX);
         let form =
             app.options.access_log.or(app.config.access_log).unwrap_or_else(AccessForm::of_stdout);
         let (access, writer) =
@@ -129,7 +130,6 @@ impl Bound {
             app.registry.clone(),
             app.workshop.clone(),
             app.options.source.clone(),
-            &app.limits,
             meter.clone(),
             reload.clone(),
         );
@@ -145,27 +145,36 @@ impl Bound {
         });
         let server = Arc::new(Server {
             registry: app.registry.clone(),
-            limits: app.limits.clone(),
-            files: OpenFiles::new(&app.limits, meter.clone()),
+            files: OpenFiles::new(&app.registry.limits, meter.clone()),
             meter,
             access,
             trusted_proxies: app.config.trusted_proxies.clone(),
         });
         let mut serving = tokio::spawn(server::serve(listeners, server, stages));
-        let stopped = loop {
+        let order = loop {
             tokio::select! {
                 order = orders.recv() => match order {
                     Some(Order::Reload) => reload.notify_one(),
-                    Some(Order::Drain) => break drain(&app, &stage, &mut orders, &mut serving).await,
-                    Some(Order::Stop) | None => break cut(&stage, &mut serving).await,
+                    Some(order @ (Order::Drain | Order::Stop)) => break Some(order),
+                    None => break Some(Order::Stop),
                 },
                 ended = &mut serving => {
                     ended.context("the server panicked")?;
-                    break Ok(Stopped::Clean);
+                    break None;
                 }
             }
         };
+        // Who waits for the connections to end counts on it that their limit stays.
         reloading.abort();
+        let _ = reloading.await;
+        let stopped = match order {
+            Some(Order::Drain) => {
+                let deadline = app.registry.limits.now().drain;
+                drain(deadline, &stage, &mut orders, &mut serving).await
+            }
+            Some(Order::Stop | Order::Reload) => cut(&stage, &mut serving).await,
+            None => Ok(Stopped::Clean),
+        };
         if let Some(administering) = administering {
             administering.abort();
         }
@@ -178,12 +187,12 @@ type Serving = tokio::task::JoinHandle<u64>;
 
 /// Lets connections finish, until the deadline or a second order.
 async fn drain(
-    app: &App,
+    deadline: Duration,
     stage: &watch::Sender<Stage>,
     orders: &mut mpsc::Receiver<Order>,
     serving: &mut Serving,
 ) -> Result<Stopped> {
-    tracing::info!("draining for at most {} ms", app.limits.drain.as_millis());
+    tracing::info!("draining for at most {} ms", deadline.as_millis());
     stage.send_replace(Stage::Draining);
     let again = async {
         while let Some(order) = orders.recv().await {
@@ -193,7 +202,7 @@ async fn drain(
         }
     };
     tokio::select! {
-        ended = timeout(app.limits.drain, &mut *serving) => match ended {
+        ended = timeout(deadline, &mut *serving) => match ended {
             Ok(ended) => {
                 ended.context("the server panicked")?;
                 tracing::info!("stopped");
@@ -216,14 +225,14 @@ async fn cut(stage: &watch::Sender<Stage>, serving: &mut Serving) -> Result<Stop
     Ok(Stopped::Cut(open))
 }
 
-fn open_cache(choice: &CacheChoice, limits: &ServerLimits) -> Result<Option<Cache>> {
+fn open_cache(choice: &CacheChoice, limits: &LiveLimits) -> Result<Option<Cache>> {
     match choice {
         CacheChoice::Off => Ok(None),
         // Asked for by name: it must work.
-        CacheChoice::Folder(folder) => Cache::open(folder, limits.cache_size).map(Some),
+        CacheChoice::Folder(folder) => Cache::open(folder, limits).map(Some),
         CacheChoice::Default => {
             let Some(folder) = default_folder() else { return Ok(None) };
-            match Cache::open(&folder, limits.cache_size) {
+            match Cache::open(&folder, limits) {
                 Ok(cache) => Ok(Some(cache)),
                 Err(error) => {
                     tracing::warn!("compiling without cache: {error:#}");

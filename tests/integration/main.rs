@@ -21,6 +21,7 @@ mod guests;
 mod http;
 mod languages;
 mod limits;
+mod limits_live;
 mod logs;
 mod patience;
 mod pool;

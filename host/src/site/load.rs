@@ -11,7 +11,7 @@ use super::registry::{Folders, Site};
 use crate::body::Body;
 use crate::config::{Config, HandlerConfig};
 use crate::id::{HandlerName, RequestId};
-use crate::limits::{ServerLimits, Size};
+use crate::limits::{LiveLimits, Room, Size};
 use crate::upstream::{OpenConnections, SystemResolver, Tls, Upstream};
 use crate::wasm::{Blueprint, Component, Refused, Reporter, Runtime};
 use anyhow::{Result, bail};
@@ -19,7 +19,6 @@ use http::Request;
 use http_body_util::{BodyExt, Limited};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
@@ -30,9 +29,7 @@ pub(crate) struct Workshop {
     tls: Arc<Tls>,
     /// The outbound connections of all handlers.
     outbound_open: OpenConnections,
-    component_size: Size,
-    /// A compilation that takes longer is reported.
-    compile_notice: Duration,
+    limits: LiveLimits,
 }
 
 /// What a site needs besides what serves already.
@@ -64,13 +61,12 @@ pub(crate) async fn load_site(workshop: &Workshop, config: Config) -> Result<Sit
 }
 
 impl Workshop {
-    pub(crate) fn new(runtime: Runtime, tls: Tls, limits: &ServerLimits) -> Self {
+    pub(crate) fn new(runtime: Runtime, tls: Tls, limits: &LiveLimits) -> Self {
         Workshop {
             runtime,
             tls: Arc::new(tls),
-            outbound_open: OpenConnections::new(limits.outbound_open),
-            component_size: limits.component_size,
-            compile_notice: limits.compile_notice,
+            outbound_open: OpenConnections::new(Room::of(limits, |now| now.outbound_open)),
+            limits: limits.clone(),
         }
     }
 
@@ -84,6 +80,8 @@ impl Workshop {
         let looked = blocking(move || Ok((Folders::open(&all), out_of_reach(&all)))).await;
         let (opened, refused) = looked.map_err(|e| vec![Problem::around(e.to_string())])?;
         let mut loading = JoinSet::new();
+        // Those in force are of the config before it.
+        let size = config.limits.component_size;
         for (handler, config) in handlers {
             // Not even tried: that would run it with what it must not have.
             if refused.contains_key(&handler.name) {
@@ -91,7 +89,7 @@ impl Workshop {
             }
             let workshop = self.clone();
             loading.spawn(async move {
-                let loaded = workshop.load(&handler, &config).await;
+                let loaded = workshop.load(&handler, &config, size).await;
                 loaded
                     .map(|generation| (handler.clone(), generation))
                     .map_err(|error| Problem::of(&handler.name, &config, &error))
@@ -123,19 +121,21 @@ impl Workshop {
         &self,
         handler: &Arc<Handler>,
         config: &HandlerConfig,
+        size: Size,
     ) -> Result<Arc<Generation>, LoadError> {
-        let (bytes, given) = self.read(config).await?;
+        let (bytes, given) = self.read(config, size).await?;
         self.make(handler, config, bytes, given?).await
     }
 
-    /// Reads the handler's file, and then what it is given.
+    /// Reads the handler's file of at most `size`, and then what it is given.
     pub(super) async fn read(
         &self,
         config: &HandlerConfig,
+        size: Size,
     ) -> Result<(Vec<u8>, Result<Given, LoadError>), LoadError> {
-        let (config, limit) = (config.clone(), self.component_size);
+        let config = config.clone();
         blocking(move || {
-            let bytes = read_component(&config.component, limit)?;
+            let bytes = read_component(&config.component, size)?;
             Ok((bytes, Given::read(&config).map_err(LoadError::Grant)))
         })
         .await
@@ -150,11 +150,12 @@ impl Workshop {
         given: Given,
     ) -> Result<Arc<Generation>, LoadError> {
         let (loader, size) = (self.runtime.loader.clone(), bytes.len());
+        let notice = self.limits.now().compile_notice;
         let mut compiling = std::pin::pin!(blocking(move || Ok(loader.load(&bytes)?)));
         let component = tokio::select! {
             component = &mut compiling => component,
-            () = sleep(self.compile_notice) => {
-                let notice = self.compile_notice.as_millis();
+            () = sleep(notice) => {
+                let notice = notice.as_millis();
                 tracing::info!(handler = %handler.name, bytes = size, "still compiling after {notice} ms; until it is done nothing changes");
                 compiling.await
             }

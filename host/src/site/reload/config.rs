@@ -13,6 +13,7 @@ use super::look::{Look, Looked};
 use super::refused::Failure;
 use crate::config::{Config, HandlerConfig, Source};
 use crate::id::HandlerName;
+use crate::limits::{ServerLimits, Size};
 use std::sync::Arc;
 
 /// What the config says now.
@@ -33,6 +34,7 @@ pub(super) struct Draft {
     config: Arc<Config>,
     /// Those that are new or whose part has changed.
     wanted: Vec<(Arc<Handler>, HandlerConfig)>,
+    limits: Arc<ServerLimits>,
     summary: String,
 }
 
@@ -40,6 +42,8 @@ pub(super) struct Draft {
 pub(super) struct Ready {
     pub(super) config: Arc<Config>,
     pub(super) loaded: Loaded,
+    /// Of the server.
+    pub(super) limits: Arc<ServerLimits>,
     pub(super) summary: String,
 }
 
@@ -69,9 +73,9 @@ pub(super) async fn read(look: Look, source: Source, registry: Arc<Registry>) ->
 
 /// Loads what a draft wants.
 pub(super) async fn load(draft: Draft, workshop: Workshop) -> Result<Ready, Failure> {
-    let Draft { config, wanted, summary } = draft;
+    let Draft { config, wanted, limits, summary } = draft;
     match workshop.load_all(wanted, config.clone()).await {
-        Ok(loaded) => Ok(Ready { config, loaded, summary }),
+        Ok(loaded) => Ok(Ready { config, loaded, limits, summary }),
         Err(problems) => Err(failure(&problems)),
     }
 }
@@ -106,9 +110,10 @@ impl Ready {
 
 fn plan(config: Config, site: &Site, registry: &Registry) -> Result<Plan, Failure> {
     if let Some(key) = fixed_part(&site.config, &config) {
-        let reason = format!("`{key}` cannot change while the server runs; restart it");
-        return Err(Failure { reason, blame: Blame::Content, content: None });
+        return Err(of_content(format!("`{key}` cannot change while the server runs; restart it")));
     }
+    let limits = registry.limits.possible(&config.limits).map_err(|e| of_content(e.to_string()))?;
+    above_the_ceiling(&config, registry.limits.now().memory_ceiling)?;
     let same_folders = site.folders_are_current();
     if config == *site.config && same_folders {
         return Ok(Plan::Nothing);
@@ -139,8 +144,11 @@ fn plan(config: Config, site: &Site, registry: &Registry) -> Result<Plan, Failur
     if !same_folders {
         parts.push("static folders".into());
     }
+    if config.limits != site.config.limits {
+        parts.push("limits of the server".into());
+    }
     let summary = parts.join("; ");
-    Ok(Plan::Load(Draft { config: Arc::new(config), wanted, summary }))
+    Ok(Plan::Load(Draft { config: Arc::new(config), wanted, limits, summary }))
 }
 
 /// What was settled when the process started.
@@ -151,9 +159,22 @@ fn fixed_part(old: &Config, new: &Config) -> Option<&'static str> {
         ("server.trusted_proxies", old.trusted_proxies != new.trusted_proxies),
         ("server.access_log", old.access_log != new.access_log),
         ("server.outbound_ca", old.outbound_ca != new.outbound_ca),
-        ("server.limits", old.limits != new.limits),
     ];
     parts.into_iter().find(|(_, changed)| *changed).map(|(key, _)| key)
+}
+
+/// Instances have no more room than the pool that was made at the start.
+fn above_the_ceiling(config: &Config, ceiling: Size) -> Result<(), Failure> {
+    let above = config.handlers.iter().find(|(_, handler)| handler.limits.memory > ceiling);
+    let Some((name, HandlerConfig { limits, .. })) = above else { return Ok(()) };
+    Err(of_content(format!(
+        "handler `{name}`: `memory` is {}, and `memory_ceiling` stays {ceiling} until a restart",
+        limits.memory
+    )))
+}
+
+fn of_content(reason: String) -> Failure {
+    Failure { reason, blame: Blame::Content, content: None }
 }
 
 /// All problems as one. Waiting is worth while if it may help with any of them, and
