@@ -14,7 +14,6 @@ use crate::meter::ServerMeter;
 use crate::ops::{self, Admin};
 use crate::server::{self, Listener, Server, Stage, bind};
 use crate::site::{Registry, Reloader, Workshop, load_site};
-use crate::upstream::Tls;
 use crate::wasm::{Cache, Runtime, default_folder};
 use anyhow::{Context, Result};
 use std::net::SocketAddr;
@@ -86,8 +85,7 @@ impl App {
         let limits = LiveLimits::new(&config.limits, raise_descriptors())?;
         let cache = open_cache(&options.cache, &limits)?;
         let runtime = Runtime::new(&limits, cache).context("cannot start the clock of guests")?;
-        let tls = Tls::new(config.outbound_ca.as_deref())?;
-        let workshop = Workshop::new(runtime, tls, &limits);
+        let workshop = Workshop::new(runtime, &limits);
         let site = load_site(&workshop, config.clone()).await?;
         Ok(App { options, config, registry: Registry::new(site, limits), workshop })
     }

@@ -34,8 +34,6 @@ pub struct Config {
     /// Peers whose `x-forwarded-for` is believed.
     pub trusted_proxies: Ranges,
     pub access_log: Option<AccessLog>,
-    /// A PEM file with certificates to trust besides the system's, for outbound TLS.
-    pub outbound_ca: Option<PathBuf>,
     pub limits: ServerLimits,
     pub handlers: BTreeMap<HandlerName, HandlerConfig>,
     pub routes: Vec<(RouteKey, Target)>,
@@ -67,13 +65,15 @@ pub struct HandlerConfig {
 }
 
 impl HandlerConfig {
-    /// The files that it is made of: its component, and the secrets that are in files.
+    /// The files that it is made of: its component, the secrets that are in files, and
+    /// the certificates that it trusts.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
         let secrets = self.grants.secrets.values().filter_map(|source| match source {
             SecretSource::File(path) => Some(path.as_path()),
             SecretSource::Environment(_) => None,
         });
-        std::iter::once(self.component.as_path()).chain(secrets)
+        let trusted = self.grants.outbound_ca.as_deref();
+        std::iter::once(self.component.as_path()).chain(secrets).chain(trusted)
     }
 
     /// What no handler may write: who could would decide what runs, and with what.
@@ -88,6 +88,9 @@ impl HandlerConfig {
 pub struct Grants {
     pub outbound: OutboundGrants,
     pub outbound_private: Ranges,
+    /// The server's `outbound_ca`, of a handler with `outbound`: a PEM file with
+    /// certificates to trust besides the system's.
+    pub outbound_ca: Option<PathBuf>,
     pub outbound_tcp: TcpGrants,
     /// Values that the handler sees through `wasi:config` and its environment.
     pub config: BTreeMap<String, String>,

@@ -139,6 +139,25 @@ fn no_handler_may_write_a_crate_or_a_secret() {
 }
 
 #[test]
+fn a_wrong_file_of_certificates_is_a_wrong_config() {
+    for (content, words) in
+        [(None, "there is no such file"), (Some("text"), "it holds no certificate")]
+    {
+        let site = Site::toml(&format!(
+            "[server]\noutbound_ca = \"ca.pem\"\n{GOOD}outbound = [\"https://example.com\"]\n"
+        ));
+        site.write("app.wasm", guest("hello03"));
+        if let Some(content) = content {
+            site.write("ca.pem", content);
+        }
+        let (status, _, stderr) = squall(&["check", "."], site.folder.path());
+        assert_eq!(status.code(), Some(64), "{words}: {stderr}");
+        assert!(stderr.contains("`outbound_ca`") && stderr.contains("ca.pem"), "{stderr}");
+        assert!(stderr.contains(words), "{stderr}");
+    }
+}
+
+#[test]
 fn links_are_no_way_to_the_config_or_a_component() {
     let granted = |host: &str| {
         format!(

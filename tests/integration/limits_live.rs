@@ -4,6 +4,7 @@
 use crate::support::client::Wire;
 use crate::support::h2::H2;
 use crate::support::server::{Server, Site};
+use crate::support::tls::{Encrypted, certificate};
 use crate::support::upstream::Upstream;
 use crate::support::wat::wat02;
 use crate::support::{SOON, eventually, eventually_eq};
@@ -282,4 +283,29 @@ fn limits_that_cannot_be_kept_are_refused() {
     server.await_log("`connections` is 100000000");
     assert_eq!(server.get(&format!("/{}", "x".repeat(200))).status, 200);
     assert_eq!(server.status()["healthy"], false);
+}
+
+#[test]
+fn certificates_that_are_trusted() {
+    let peer = Encrypted::start();
+    let rest = "outbound = [\"https://localhost:*\"]\n[[routes]]\nmount = \"/alone\"\n\
+                handler = \"alone\"\n[handlers.alone]\ncomponent = \"app.wasm\"\n";
+    let site = Site::toml(&config("", rest));
+    site.write("app.wasm", guest("faults03"));
+    site.write("ca.pem", &peer.pem);
+    let server = site.start();
+    let trusts = || server.get(&format!("/fetch?{}", peer.url())).text() == "200 text";
+    assert!(!trusts());
+    edit(&server, &format!("[server]\noutbound_ca = \"ca.pem\"\n{}", config("", rest)));
+    assert!(trusts());
+    server.site.replace("ca.pem", certificate());
+    eventually_eq(SOON, "the generation", &3, || server.generation("app"));
+    assert!(!trusts());
+    server.site.replace("ca.pem", "no certificate");
+    server.await_log("it holds no certificate");
+    assert_eq!(server.status()["healthy"], false);
+    server.site.replace("ca.pem", &peer.pem);
+    eventually_eq(SOON, "the generation", &4, || server.generation("app"));
+    assert!(trusts());
+    assert_eq!(server.generation("alone"), 1, "it asks nobody");
 }

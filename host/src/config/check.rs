@@ -23,7 +23,8 @@ type Checked<T> = Result<T, Problem>;
 pub(super) fn config(raw: raw::Raw, file: &Path) -> Result<Config, Vec<Problem>> {
     let base = file.parent().unwrap_or(Path::new(""));
     let mut problems = Problems::default();
-    let server = server(raw.server, base, &mut problems);
+    let outbound_ca = raw.server.outbound_ca.as_ref().map(|path| base.join(path));
+    let server = server(raw.server, &mut problems);
     let handler_limits = HandlerLimits::default().with(&raw.limits);
     // A default that no handler uses is no reason to refuse a low ceiling.
     let ceiling = server.limits.memory_ceiling;
@@ -37,7 +38,10 @@ pub(super) fn config(raw: raw::Raw, file: &Path) -> Result<Config, Vec<Problem>>
     for (name, handler) in raw.handlers {
         let checked = handler::handler(&name, handler, base, &server.limits, &defaults);
         let checked = checked.map_err(|p| p.below(name.as_str()).below("handlers"));
-        if let Some(handler) = problems.note(checked) {
+        if let Some(mut handler) = problems.note(checked) {
+            if !handler.grants.outbound.is_empty() {
+                handler.grants.outbound_ca.clone_from(&outbound_ca);
+            }
             handlers.insert(HandlerName::new(&name), handler);
         }
     }
@@ -79,7 +83,7 @@ impl Problems {
 }
 
 /// A config without handlers and routes.
-fn server(raw: raw::Server, base: &Path, problems: &mut Problems) -> Config {
+fn server(raw: raw::Server, problems: &mut Problems) -> Config {
     let limits = ServerLimits::default().with(&raw.limits);
     let at_server = |key: &'static str| move |p: Problem| p.below(key).below("server");
     problems.note(limits::of_server(&limits).map_err(at_server("limits")));
@@ -97,7 +101,6 @@ fn server(raw: raw::Server, base: &Path, problems: &mut Problems) -> Config {
         admin: admin.flatten(),
         trusted_proxies: proxies.unwrap_or_default(),
         access_log: problems.note(access_log).flatten(),
-        outbound_ca: raw.outbound_ca.map(|path| base.join(path)),
         limits,
         handlers: BTreeMap::new(),
         routes: Vec::new(),

@@ -12,7 +12,7 @@ use crate::body::Body;
 use crate::config::{Config, HandlerConfig};
 use crate::id::{HandlerName, RequestId};
 use crate::limits::{LiveLimits, Room, Size};
-use crate::upstream::{OpenConnections, SystemResolver, Tls, Upstream};
+use crate::upstream::{OpenConnections, SystemResolver, Trust, Upstream};
 use crate::wasm::{Blueprint, Component, Refused, Reporter, Runtime};
 use anyhow::{Result, bail};
 use http::Request;
@@ -26,7 +26,7 @@ use tokio::time::{sleep, timeout};
 #[derive(Clone, Debug)]
 pub(crate) struct Workshop {
     runtime: Runtime,
-    tls: Arc<Tls>,
+    trust: Trust,
     /// The outbound connections of all handlers.
     outbound_open: OpenConnections,
     limits: LiveLimits,
@@ -61,10 +61,10 @@ pub(crate) async fn load_site(workshop: &Workshop, config: Config) -> Result<Sit
 }
 
 impl Workshop {
-    pub(crate) fn new(runtime: Runtime, tls: Tls, limits: &LiveLimits) -> Self {
+    pub(crate) fn new(runtime: Runtime, limits: &LiveLimits) -> Self {
         Workshop {
             runtime,
-            tls: Arc::new(tls),
+            trust: Trust::default(),
             outbound_open: OpenConnections::new(Room::of(limits, |now| now.outbound_open)),
             limits: limits.clone(),
         }
@@ -193,7 +193,7 @@ impl Workshop {
                 self.outbound_open.clone(),
                 handler.meter.outbound_connections.clone(),
                 Arc::new(SystemResolver),
-                self.tls.clone(),
+                self.trust.with(&given.roots),
             )),
             meter: handler.meter.clone(),
             reporter: Arc::new(Reporter::new(handler.name.clone(), number, handler.meter.clone())),

@@ -42,6 +42,8 @@ pub(super) fn handler(
                 .map_err(|e| Problem::new(e).below("outbound"))?,
             outbound_private: Ranges::parse(&raw.outbound_private)
                 .map_err(|e| Problem::new(e).below("outbound_private"))?,
+            // Of the server.
+            outbound_ca: None,
             outbound_tcp: TcpGrants::parse(&raw.outbound_tcp)
                 .map_err(|e| Problem::new(e).below("outbound_tcp"))?,
             secrets: secrets(raw.secrets, &raw.config, base).map_err(|p| p.below("secrets"))?,
