@@ -118,7 +118,7 @@ impl Folder {
     /// What is wrong with writing to it, if it holds something precious.
     pub fn why_not_written(&self) -> String {
         format!(
-            "`{}` holds the config, or a component, crate or secret, and who may write there could grant itself anything; grant a folder of its own",
+            "`{}` holds the config, or a component, crate, secret or `outbound_ca`, and who may write there could grant itself anything; grant a folder of its own",
             self.host.display()
         )
     }
