@@ -8,7 +8,6 @@ pub use check::{HandlerReport, Report, check};
 
 use crate::config::{AccessLog as AccessForm, Config, Source};
 use crate::files::OpenFiles;
-use crate::limits::ServerLimits;
 use crate::logging::LogGuard;
 use crate::logging::access::AccessLog;
 use crate::meter::ServerMeter;
@@ -19,6 +18,7 @@ use anyhow::{Context, Result, anyhow};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::timeout;
 
@@ -48,7 +48,6 @@ pub struct App {
     config: Config,
     registry: Arc<Registry>,
     workshop: Workshop,
-    limits: ServerLimits,
 }
 
 /// A server that is bound, and not accepting yet.
@@ -111,7 +110,8 @@ impl Bound {
     pub async fn serve(self, mut orders: mpsc::Receiver<Order>, log: &LogGuard) -> Result<Stopped> {
         let Bound { app, listeners, admin } = self;
         let meter = Arc::new(ServerMeter::default());
-        let queue = usize::try_from(app.limits.log_queue).unwrap_or(usize::MAX);
+        let limits = app.registry.limits.now();
+        let queue = usize::try_from(limits.log_queue).unwrap_or(usize::MAX);
         let form =
             app.options.access_log.or(app.config.access_log).unwrap_or_else(AccessForm::of_stdout);
         let (access, writer) =
@@ -122,7 +122,6 @@ impl Bound {
             app.registry.clone(),
             app.workshop.clone(),
             app.options.source.clone(),
-            &app.limits,
             meter.clone(),
             reload.clone(),
         );
@@ -138,27 +137,36 @@ impl Bound {
         });
         let server = Arc::new(Server {
             registry: app.registry.clone(),
-            limits: app.limits.clone(),
-            files: OpenFiles::new(&app.limits, meter.clone()),
+            files: OpenFiles::new(&app.registry.limits, meter.clone()),
             meter,
             access,
             trusted_proxies: app.config.trusted_proxies.clone(),
         });
         let mut serving = tokio::spawn(server::serve(listeners, server, stages));
-        let stopped = loop {
+        let order = loop {
             tokio::select! {
                 order = orders.recv() => match order {
                     Some(Order::Reload) => reload.notify_one(),
-                    Some(Order::Drain) => break drain(&app, &stage, &mut orders, &mut serving).await,
-                    Some(Order::Stop) | None => break cut(&stage, &mut serving).await,
+                    Some(order @ (Order::Drain | Order::Stop)) => break Some(order),
+                    None => break Some(Order::Stop),
                 },
                 ended = &mut serving => {
                     ended.context("the server panicked")?;
-                    break Ok(Stopped::Clean);
+                    break None;
                 }
             }
         };
+        // Who waits for the connections to end counts on it that their limit stays.
         reloading.abort();
+        let _ = reloading.await;
+        let stopped = match order {
+            Some(Order::Drain) => {
+                let deadline = app.registry.limits.now().drain;
+                drain(deadline, &stage, &mut orders, &mut serving).await
+            }
+            Some(Order::Stop | Order::Reload) => cut(&stage, &mut serving).await,
+            None => Ok(Stopped::Clean),
+        };
         if let Some(administering) = administering {
             administering.abort();
         }
@@ -171,12 +179,12 @@ type Serving = tokio::task::JoinHandle<u64>;
 
 /// Lets connections finish, until the deadline or a second order.
 async fn drain(
-    app: &App,
+    deadline: Duration,
     stage: &watch::Sender<Stage>,
     orders: &mut mpsc::Receiver<Order>,
     serving: &mut Serving,
 ) -> Result<Stopped> {
-    tracing::info!("draining for at most {} ms", app.limits.drain.as_millis());
+    tracing::info!("draining for at most {} ms", deadline.as_millis());
     stage.send_replace(Stage::Draining);
     let again = async {
         while let Some(order) = orders.recv().await {
@@ -186,7 +194,7 @@ async fn drain(
         }
     };
     tokio::select! {
-        ended = timeout(app.limits.drain, &mut *serving) => match ended {
+        ended = timeout(deadline, &mut *serving) => match ended {
             Ok(ended) => {
                 ended.context("the server panicked")?;
                 tracing::info!("stopped");

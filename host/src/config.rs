@@ -34,8 +34,6 @@ pub struct Config {
     /// Peers whose `x-forwarded-for` is believed.
     pub trusted_proxies: Ranges,
     pub access_log: Option<AccessLog>,
-    /// A PEM file with certificates to trust besides the system's, for outbound TLS.
-    pub outbound_ca: Option<PathBuf>,
     pub limits: ServerLimits,
     pub handlers: BTreeMap<HandlerName, HandlerConfig>,
     pub routes: Vec<(RouteKey, Target)>,
@@ -78,13 +76,15 @@ pub struct HandlerConfig {
 }
 
 impl HandlerConfig {
-    /// The files that it is made of: its component, and the secrets that are in files.
+    /// The files that it is made of: its component, the secrets that are in files, and
+    /// the certificates that it trusts.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
         let secrets = self.grants.secrets.values().filter_map(|source| match source {
             SecretSource::File(path) => Some(path.as_path()),
             SecretSource::Environment(_) => None,
         });
-        std::iter::once(self.component.as_path()).chain(secrets)
+        let trusted = self.grants.outbound_ca.as_deref();
+        std::iter::once(self.component.as_path()).chain(secrets).chain(trusted)
     }
 
     /// What no handler may write: who could would decide what runs, and with what.
@@ -99,6 +99,9 @@ impl HandlerConfig {
 pub struct Grants {
     pub outbound: OutboundGrants,
     pub outbound_private: Ranges,
+    /// The server's `outbound_ca`, of a handler with `outbound`: a PEM file with
+    /// certificates to trust besides the system's.
+    pub outbound_ca: Option<PathBuf>,
     pub outbound_tcp: TcpGrants,
     /// Values that the handler sees through `wasi:config` and its environment.
     pub config: BTreeMap<String, String>,
@@ -126,7 +129,7 @@ impl Folder {
     /// What is wrong with writing to it, if it holds something precious.
     pub fn why_not_written(&self) -> String {
         format!(
-            "`{}` holds the config, or a component, crate or secret, and who may write there could grant itself anything; grant a folder of its own",
+            "`{}` holds the config, or a component, crate, secret or `outbound_ca`, and who may write there could grant itself anything; grant a folder of its own",
             self.host.display()
         )
     }

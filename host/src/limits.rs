@@ -6,9 +6,13 @@
 //! number that a stranger, a guest or an operator could want to know.
 
 mod descriptors;
+mod live;
+mod room;
 mod value;
 
 pub use descriptors::raise_descriptors;
+pub use live::LiveLimits;
+pub use room::{Place, Room};
 pub use value::{LimitValue, Size};
 
 use std::time::Duration;

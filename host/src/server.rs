@@ -22,7 +22,6 @@ mod stream;
 pub use listen::{Listener, bind, serve};
 
 use crate::files::OpenFiles;
-use crate::limits::ServerLimits;
 use crate::logging::access::AccessLog;
 use crate::meter::ServerMeter;
 use crate::policy::Ranges;
@@ -33,7 +32,6 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct Server {
     pub registry: Arc<Registry>,
-    pub limits: ServerLimits,
     pub meter: Arc<ServerMeter>,
     pub access: AccessLog,
     pub files: OpenFiles,

@@ -33,7 +33,7 @@ pub use client::{Options, Upstream};
 pub use error::UpstreamError;
 pub use permit::{Full, Permit};
 pub use resolve::{BoxFuture, Resolve, SystemResolver};
-pub use tls::{Tls, TlsError};
+pub use tls::{ExtraRoots, Tls, TlsError, Trust};
 pub use total::OpenConnections;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -33,7 +33,7 @@ pub use inspect::{NotAHandler, Shape, World, inspect};
 pub(crate) use pool::Pool;
 
 use crate::config::Isolation;
-use crate::limits::ServerLimits;
+use crate::limits::LiveLimits;
 use crate::meter::HandlerMeter;
 use engine::Engines;
 use slots::Slots;
@@ -49,11 +49,11 @@ pub(crate) struct Runtime {
 
 impl Runtime {
     /// Starts the clock that interrupts guests. Engines follow when they are needed.
-    pub(crate) fn new(limits: &ServerLimits, cache: Option<Cache>) -> std::io::Result<Self> {
-        let engines = Engines::new(limits)?;
+    pub(crate) fn new(limits: &LiveLimits, cache: Option<Cache>) -> std::io::Result<Self> {
+        let engines = Engines::new(&limits.now())?;
         Ok(Runtime {
             ticks: engines.ticks(),
-            slots: Slots::new(limits.instances),
+            slots: Slots::new(limits),
             loader: Loader::new(engines, cache),
         })
     }

@@ -45,6 +45,27 @@ fn g6_a_shared_instance_loses_only_what_was_abandoned() {
 }
 
 #[test]
+fn g6_a_request_that_comes_as_the_instance_ends_goes_to_another() {
+    let limits = "memory = \"1 GiB\"\nrandom = \"512 MiB\"\nhostcall = \"512 MiB\"\ncpu = \"1m\"\n\
+                  head_deadline = \"20s\"";
+    let app = format!("[handlers.app.limits]\n{limits}");
+    let server =
+        site_with_canary(&guest("faults03"), &app).env("TOKIO_WORKER_THREADS", "2").start();
+    for _ in 0..2 {
+        // So much that giving it back takes a while.
+        assert_eq!(server.get(&format!("/random?{}", 200 << 20)).status, 200);
+        let mut next = Wire::open(server.address);
+        let mut wire = Wire::open(server.address);
+        wire.request("GET /forever HTTP/1.1\nHost: test\n\n");
+        server.await_in_flight(1);
+        drop(wire);
+        server.await_in_flight(0);
+        next.request("GET /sleep-ms?1 HTTP/1.1\nHost: test\n\n");
+        assert_eq!(next.reply().text(), "slept");
+    }
+}
+
+#[test]
 fn g6_a_response_that_the_guest_only_holds_is_closed_too() {
     let upstream = crate::support::upstream::Upstream::endless();
     let app = format!("outbound = [\"{}\"]", upstream.url());

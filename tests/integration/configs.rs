@@ -1,6 +1,7 @@
 //! What is wrong with a config is said at once, all of it, and where.
 
 use crate::support::server::{Site, squall};
+use crate::support::tls::certificate;
 use squall_test_guests::guest;
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -250,6 +251,43 @@ fn no_handler_may_write_a_crate_or_a_secret() {
     let code = "source = \"app\"\nfolders = [{ host = \"app/src\", guest = \"/x\", access = \"read-write\" }]";
     let stderr = refusal(&format!("{GOOD}{code}\n"));
     assert!(stderr.contains("could grant itself anything"), "{stderr}");
+}
+
+#[test]
+fn no_handler_may_write_the_certificates_that_are_trusted() {
+    let asking = "outbound = [\"https://example.com\"]\n";
+    let writing = "[handlers.other]\ncomponent = \"app.wasm\"\n\
+                   folders = [{ host = \"data\", guest = \"/x\", access = \"read-write\" }]\n";
+    for ca in ["data/ca.pem", "link.pem"] {
+        let site =
+            Site::toml(&format!("[server]\noutbound_ca = \"{ca}\"\n{GOOD}{asking}{writing}"));
+        site.write("app.wasm", guest("hello03"));
+        site.write("data/ca.pem", certificate());
+        symlink("data/ca.pem", site.file("link.pem")).unwrap();
+        let (status, _, stderr) = squall(&["check", "."], site.folder.path());
+        assert_eq!(status.code(), Some(64), "{ca}: {stderr}");
+        assert!(stderr.contains("could grant itself anything"), "{ca}: {stderr}");
+        assert!(!stderr.contains("handler `app`"), "{ca}: {stderr}");
+    }
+}
+
+#[test]
+fn a_wrong_file_of_certificates_is_a_wrong_config() {
+    for (content, words) in
+        [(None, "there is no such file"), (Some("text"), "it holds no certificate")]
+    {
+        let site = Site::toml(&format!(
+            "[server]\noutbound_ca = \"ca.pem\"\n{GOOD}outbound = [\"https://example.com\"]\n"
+        ));
+        site.write("app.wasm", guest("hello03"));
+        if let Some(content) = content {
+            site.write("ca.pem", content);
+        }
+        let (status, _, stderr) = squall(&["check", "."], site.folder.path());
+        assert_eq!(status.code(), Some(64), "{words}: {stderr}");
+        assert!(stderr.contains("`outbound_ca`") && stderr.contains("ca.pem"), "{stderr}");
+        assert!(stderr.contains(words), "{stderr}");
+    }
 }
 
 #[test]

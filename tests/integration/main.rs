@@ -24,6 +24,7 @@ mod http;
 mod hung_files;
 mod languages;
 mod limits;
+mod limits_live;
 mod logs;
 mod patience;
 mod pool;

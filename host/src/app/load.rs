@@ -2,10 +2,9 @@
 
 use super::{App, CacheChoice, Options};
 use crate::config::{Config, Reading};
-use crate::limits::{ServerLimits, raise_descriptors};
+use crate::limits::{LiveLimits, raise_descriptors};
 use crate::offload::SITE;
 use crate::site::{Registry, Workshop, inspect_site, load_site};
-use crate::upstream::Tls;
 use crate::wasm::{Cache, Runtime, default_folder};
 use anyhow::{Context, Result};
 
@@ -15,16 +14,14 @@ pub(super) async fn load(options: Options) -> Result<App, Vec<String>> {
     let tell = |error: anyhow::Error| format!("{error:#}");
     let read = options.source.read(&[]).map_err(|error| vec![tell(error)])?;
     let Reading { config, mut problems } = read;
-    let limits = config.limits.clone().within(raise_descriptors());
+    let limits = LiveLimits::new(&config.limits, raise_descriptors());
     let limits = limits.map_err(|error| problems.push(tell(error)));
-    let tls = Tls::new(config.outbound_ca.as_deref());
-    let tls = tls.map_err(|error| problems.push(tell(error.into())));
-    let (Ok(limits), Ok(tls), true) = (limits, tls, problems.is_empty()) else {
+    let (Ok(limits), true) = (limits, problems.is_empty()) else {
         return Err(and_of_files(problems, config).await);
     };
-    let workshop = workshop(&options.cache, &limits, tls).map_err(|error| vec![tell(error)])?;
+    let workshop = workshop(&options.cache, &limits).map_err(|error| vec![tell(error)])?;
     match load_site(&workshop, config.clone()).await {
-        Ok(site) => Ok(App { options, config, registry: Registry::new(site), workshop, limits }),
+        Ok(site) => Ok(App { options, config, registry: Registry::new(site, limits), workshop }),
         Err(problems) => Err(and_of_files(problems, config).await),
     }
 }
@@ -40,20 +37,20 @@ async fn and_of_files(mut problems: Vec<String>, config: Config) -> Vec<String> 
     problems
 }
 
-fn workshop(cache: &CacheChoice, limits: &ServerLimits, tls: Tls) -> Result<Workshop> {
+fn workshop(cache: &CacheChoice, limits: &LiveLimits) -> Result<Workshop> {
     let cache = open_cache(cache, limits)?;
     let runtime = Runtime::new(limits, cache).context("cannot start the clock of guests")?;
-    Ok(Workshop::new(runtime, tls, limits))
+    Ok(Workshop::new(runtime, limits))
 }
 
-fn open_cache(choice: &CacheChoice, limits: &ServerLimits) -> Result<Option<Cache>> {
+fn open_cache(choice: &CacheChoice, limits: &LiveLimits) -> Result<Option<Cache>> {
     match choice {
         CacheChoice::Off => Ok(None),
         // Asked for by name: it must work.
-        CacheChoice::Folder(folder) => Cache::open(folder, limits.cache_size).map(Some),
+        CacheChoice::Folder(folder) => Cache::open(folder, limits).map(Some),
         CacheChoice::Default => {
             let Some(folder) = default_folder() else { return Ok(None) };
-            match Cache::open(&folder, limits.cache_size) {
+            match Cache::open(&folder, limits) {
                 Ok(cache) => Ok(Some(cache)),
                 Err(error) => {
                     tracing::warn!("compiling without cache: {error:#}");

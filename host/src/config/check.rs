@@ -27,14 +27,18 @@ type Checked<T> = Result<T, Problem>;
 pub(super) fn config(raw: raw::Raw, file: &Path) -> (Config, Problems) {
     let base = file.parent().unwrap_or(Path::new(""));
     let mut problems = Problems::default();
-    let server = server::server(raw.server, base, &mut problems);
+    let outbound_ca = raw.server.outbound_ca.as_ref().map(|path| base.join(path));
+    let server = server::server(raw.server, &mut problems);
     let defaults = handler_defaults(&raw.limits, &server.limits, &mut problems);
     let names: Vec<String> = raw.handlers.keys().cloned().collect();
     let mut handlers = BTreeMap::new();
     for (name, handler) in raw.handlers {
         let checked = handler::handler(&name, handler, base, &server.limits, &defaults);
         let checked = checked.map_err(|p| p.below(name.as_str()).below("handlers"));
-        if let Some(handler) = problems.note(checked) {
+        if let Some(mut handler) = problems.note(checked) {
+            if !handler.grants.outbound.is_empty() {
+                handler.grants.outbound_ca.clone_from(&outbound_ca);
+            }
             handlers.insert(HandlerName::new(&name), handler);
         }
     }

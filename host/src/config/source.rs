@@ -181,7 +181,6 @@ fn site_of(
         admin: None,
         trusted_proxies: Ranges::default(),
         access_log: None,
-        outbound_ca: None,
         limits: ServerLimits::default(),
         handlers,
         routes,

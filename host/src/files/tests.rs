@@ -9,7 +9,7 @@ mod plain;
 mod ranges;
 mod variants;
 
-use crate::limits::ServerLimits;
+use crate::limits::{LiveLimits, ServerLimits};
 use futures_util::FutureExt;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -147,6 +147,7 @@ async fn ask(
 
 fn permit() -> OpenPermit {
     let limits = ServerLimits { files_open: 1, ..ServerLimits::default() };
+    let limits = LiveLimits::new(&limits, 1_000).unwrap();
     OpenFiles::new(&limits, Arc::default()).admit().now_or_never().unwrap().unwrap()
 }
 

@@ -31,8 +31,10 @@ pub(super) async fn serve(
     // Without it each small answer would wait for the client's acknowledgement. A
     // socket that refuses is broken, which its first read will show.
     let _ = stream.set_nodelay(true);
+    // To its end: hyper takes its part of them once.
+    let limits = server.registry.limits.now();
     let protocol = tokio::select! {
-        protocol = first_bytes(&stream, &server.limits) => protocol,
+        protocol = first_bytes(&stream, &limits) => protocol,
         // Nothing was asked yet, so nothing is lost.
         _ = stage.wait_for(|stage| *stage != Stage::Serving) => return,
     };
@@ -43,18 +45,18 @@ pub(super) async fn serve(
     };
     let clock = Arc::new(ConnectionClock::new(protocol));
     let socket = Socket::new(stream, clock.clone());
-    let service = Service::new(server.clone(), peer, clock.clone(), protocol);
+    let service = Service::new(server.clone(), limits.clone(), peer, clock.clone(), protocol);
     let gave_up = match protocol {
         Protocol::Http1 => {
-            let connection = pin!(http1_builder(&server.limits).serve_connection(socket, service));
-            drive(connection, &clock, &server.limits, &mut stage).await
+            let connection = pin!(http1_builder(&limits).serve_connection(socket, service));
+            drive(connection, &clock, &limits, &mut stage).await
         }
         Protocol::Http2 => {
             // Several times as large: in a place of its own, so that the tasks of
             // HTTP/1 need not have room for it.
-            let builder = http2_builder(&server.limits, &clock);
+            let builder = http2_builder(&limits, &clock);
             let connection = builder.serve_connection(socket, service);
-            drive(Box::pin(connection).as_mut(), &clock, &server.limits, &mut stage).await
+            drive(Box::pin(connection).as_mut(), &clock, &limits, &mut stage).await
         }
     };
     if let Some(reason) = gave_up {

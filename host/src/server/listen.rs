@@ -2,7 +2,7 @@
 
 use super::connection::{self, CUT};
 use super::{Server, Stage};
-use crate::limits::ServerLimits;
+use crate::limits::{LiveLimits, Place, Room};
 use crate::logging::Seldom;
 use crate::meter::ServerMeter;
 use anyhow::{Context, Result};
@@ -12,7 +12,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 /// A bound port that nobody is served on yet.
@@ -76,43 +76,41 @@ pub(super) struct Connections(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    all: Arc<Semaphore>,
-    per_address: usize,
-    addresses: Mutex<HashMap<IpAddr, usize>>,
+    all: Room,
+    limits: LiveLimits,
+    addresses: Mutex<HashMap<IpAddr, u64>>,
 }
 
 /// The right to be connected; lives as long as the connection.
 #[derive(Debug)]
 pub(super) struct ConnectionPermit {
-    _all: OwnedSemaphorePermit,
+    _place: Place,
     counted: Option<(Arc<Inner>, IpAddr)>,
     meter: Arc<ServerMeter>,
 }
 
 impl Connections {
-    fn new(limits: &ServerLimits) -> Self {
-        let count = |n: u64| usize::try_from(n).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
+    fn new(limits: &LiveLimits) -> Self {
         Connections(Arc::new(Inner {
-            all: Arc::new(Semaphore::new(count(limits.connections))),
-            per_address: count(limits.connections_per_address),
+            all: Room::of(limits, |now| now.connections),
+            limits: limits.clone(),
             addresses: Mutex::default(),
         }))
     }
 
     /// Room for one more. When there is none, clients wait in the backlog.
-    async fn room(&self, meter: &ServerMeter) -> Option<OwnedSemaphorePermit> {
-        if let Ok(permit) = self.0.all.clone().try_acquire_owned() {
-            return Some(permit);
+    async fn room(&self, meter: &ServerMeter) -> Place {
+        if let Some(place) = self.0.all.try_take() {
+            return place;
         }
         meter.accept_waits.add(1);
-        // The semaphore is never closed.
-        self.0.all.clone().acquire_owned().await.ok()
+        self.0.all.take().await
     }
 
     /// Counts a connection from `peer`; `None` if it has its share already.
     fn admit(
         &self,
-        all: OwnedSemaphorePermit,
+        place: Place,
         peer: IpAddr,
         meter: &Arc<ServerMeter>,
     ) -> Option<ConnectionPermit> {
@@ -122,14 +120,14 @@ impl Connections {
         if counted {
             let mut addresses = self.0.addresses.lock().unwrap_or_else(PoisonError::into_inner);
             let open = addresses.entry(peer).or_default();
-            if *open >= self.0.per_address {
+            if *open >= self.0.limits.now().connections_per_address {
                 return None;
             }
             *open += 1;
         }
         meter.connections.add(1);
         Some(ConnectionPermit {
-            _all: all,
+            _place: place,
             counted: counted.then(|| (self.0.clone(), peer)),
             meter: meter.clone(),
         })
@@ -157,24 +155,23 @@ pub async fn serve(
     server: Arc<Server>,
     stage: watch::Receiver<Stage>,
 ) -> u64 {
-    let connections = Connections::new(&server.limits);
+    let connections = Connections::new(&server.registry.limits);
     let mut accepting = JoinSet::new();
     for listener in listeners {
         accepting.spawn(accept_all(listener, server.clone(), connections.clone(), stage.clone()));
     }
     while accepting.join_next().await.is_some() {}
-    let all = connections.0.all.clone();
-    let everyone = u32::try_from(server.limits.connections).unwrap_or(u32::MAX);
+    let all = &connections.0.all;
     let mut stage = stage;
     let is_cut = tokio::select! {
-        _ = all.acquire_many(everyone) => false,
+        () = all.emptied() => false,
         _ = stage.wait_for(|stage| *stage == Stage::Cut) => true,
     };
     if is_cut {
         // They end at their next turn; a second is an age for that.
-        let _ = tokio::time::timeout(Duration::from_secs(1), all.acquire_many(everyone)).await;
+        let _ = tokio::time::timeout(Duration::from_secs(1), all.emptied()).await;
     }
-    let left = server.limits.connections.saturating_sub(all.available_permits() as u64);
+    let left = all.taken() as u64;
     server.meter.closed.get().get(CUT).copied().unwrap_or(0) + left
 }
 
@@ -187,10 +184,10 @@ async fn accept_all(
     let mut draining = stage.clone();
     let accepting = async {
         loop {
-            let Some(all) = connections.room(&server.meter).await else { return };
+            let place = connections.room(&server.meter).await;
             let (stream, peer) = accept(&listener, &server).await;
             server.meter.accepted.add(1);
-            match connections.admit(all, peer.ip(), &server.meter) {
+            match connections.admit(place, peer.ip(), &server.meter) {
                 Some(permit) => {
                     tokio::spawn(connection::serve(
                         stream,
@@ -254,6 +251,7 @@ fn error_label(error: &io::Error) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::ServerLimits;
 
     /// Row C25: one address takes its share, and only loopback, which stands for a
     /// proxy or the operator, takes more.
@@ -261,11 +259,12 @@ mod tests {
     async fn an_address_has_its_share() {
         let limits =
             ServerLimits { connections: 100, connections_per_address: 2, ..Default::default() };
+        let limits = LiveLimits::new(&limits, 1_000).unwrap();
         let connections = Connections::new(&limits);
         let meter = Arc::<ServerMeter>::default();
         let admit = async |address: &str| {
-            let all = connections.room(&meter).await.unwrap();
-            connections.admit(all, address.parse().unwrap(), &meter)
+            let place = connections.room(&meter).await;
+            connections.admit(place, address.parse().unwrap(), &meter)
         };
         let held = (admit("192.0.2.1").await, admit("::ffff:192.0.2.1").await);
         assert!(held.0.is_some() && held.1.is_some(), "two spellings of one address");
@@ -277,8 +276,14 @@ mod tests {
         let local: Vec<_> = futures::future::join_all((0..9).map(|_| admit("127.0.0.1"))).await;
         assert!(local.iter().all(Option::is_some));
         assert_eq!(meter.connections.get(), 11);
-        drop((held.1, again, local));
+        let two = [admit("192.0.2.3").await, admit("192.0.2.3").await];
+        let wanted = ServerLimits { connections_per_address: 3, ..(*limits.now()).clone() };
+        limits.set(limits.possible(&wanted).unwrap());
+        let three = (two, admit("192.0.2.3").await);
+        assert!(three.1.is_some(), "the share is larger now");
+        assert!(admit("192.0.2.3").await.is_none());
+        drop((held.1, again, local, three));
         assert_eq!(meter.connections.get(), 0);
-        assert_eq!(connections.0.all.available_permits(), 100);
+        assert_eq!(connections.0.all.taken(), 0);
     }
 }

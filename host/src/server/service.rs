@@ -12,6 +12,7 @@ use super::request::{CLIENT_ADDRESS, cleanse, compact, normalise_head};
 use super::stream;
 use crate::body::Body;
 use crate::fault::{self, Fault};
+use crate::limits::ServerLimits;
 use crate::route::Found;
 use crate::site::Goal;
 use http::header::CONNECTION;
@@ -27,6 +28,8 @@ use std::task::{Context, Poll};
 /// What hyper calls for each request of one connection.
 pub(super) struct Service {
     server: Arc<Server>,
+    /// Of this connection.
+    limits: Arc<ServerLimits>,
     peer: IpAddr,
     /// The peer as a header's value, made once.
     peer_value: HeaderValue,
@@ -52,12 +55,13 @@ pub(super) enum Step {
 impl Service {
     pub(super) fn new(
         server: Arc<Server>,
+        limits: Arc<ServerLimits>,
         peer: SocketAddr,
         clock: Arc<ConnectionClock>,
         protocol: Protocol,
     ) -> Self {
         let peer = peer.ip().to_canonical();
-        Service { server, peer, peer_value: value_of(peer), clock, protocol }
+        Service { server, limits, peer, peer_value: value_of(peer), clock, protocol }
     }
 
     fn value_of(&self, client: IpAddr) -> HeaderValue {
@@ -90,7 +94,7 @@ impl hyper::service::Service<Request<Incoming>> for Service {
             server.access.clone(),
             server.meter.other.clone(),
         ));
-        let step = match normalise_head(&mut head, self.protocol, &server.limits) {
+        let step = match normalise_head(&mut head, self.protocol, &self.limits) {
             Ok(host) => {
                 cleanse(&mut head.headers, self.peer, &self.peer_value, &server.trusted_proxies);
                 head.headers.insert(CLIENT_ADDRESS, self.value_of(client));
@@ -99,7 +103,7 @@ impl hyper::service::Service<Request<Incoming>> for Service {
             }
             Err(fault) => Step::refused(&fault, exchange),
         };
-        let last = served + 1 >= server.limits.connection_requests;
+        let last = served + 1 >= self.limits.connection_requests;
         Answer { step, protocol: self.protocol, last }
     }
 }

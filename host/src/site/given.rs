@@ -1,13 +1,15 @@
-//! What a handler is given besides its code: values, secrets and folders. Everything
+//! What a handler is given besides its code: values, secrets, trust and folders. Everything
 //! here blocks.
 
 use super::read::{AtMost, read_whole};
 use crate::config::{Folder, HandlerConfig, SecretSource};
 use crate::limits::Size;
+use crate::upstream::ExtraRoots;
 use std::collections::BTreeMap;
 use std::env::VarError;
 use std::fs::OpenOptions;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
 use std::time::SystemTime;
 use std::{env, fmt};
 
@@ -15,6 +17,7 @@ use std::{env, fmt};
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Given {
     pub(super) values: Values,
+    pub(super) roots: ExtraRoots,
     folders: Vec<Inode>,
 }
 
@@ -41,9 +44,12 @@ struct Inode {
 /// What a secret may have: a key, a certificate with its chain.
 const SECRET_SIZE: AtMost = AtMost { size: Size::kib(64), name: "a secret" };
 
+/// The bundle of a whole system has a quarter of that.
+const ROOTS_SIZE: AtMost = AtMost { size: Size::mib(1), name: "`outbound_ca`" };
+
 impl Given {
-    /// Reads the secrets and looks at the folders anew, or says all that is wrong with
-    /// them.
+    /// Reads the secrets and certificates and looks at the folders anew, or says all that
+    /// is wrong with them.
     pub(super) fn read(config: &HandlerConfig) -> Result<Self, String> {
         let mut values = config.grants.config.clone();
         let (mut folders, mut problems) = (Vec::new(), Vec::new());
@@ -53,6 +59,11 @@ impl Given {
                 Err(problem) => problems.push(format!("secret `{name}`: {problem}")),
             }
         }
+        let roots = config.grants.outbound_ca.as_deref().map(roots).transpose();
+        let roots = roots.unwrap_or_else(|problem| {
+            problems.push(format!("`outbound_ca`: {problem}"));
+            None
+        });
         for folder in &config.grants.folders {
             match inode(folder) {
                 Ok(inode) => folders.push(inode),
@@ -62,7 +73,7 @@ impl Given {
         if !problems.is_empty() {
             return Err(problems.join("; "));
         }
-        Ok(Given { values: Values(values), folders })
+        Ok(Given { values: Values(values), roots: roots.unwrap_or_default(), folders })
     }
 }
 
@@ -79,6 +90,12 @@ fn secret(source: &SecretSource) -> Result<String, String> {
             Ok(text.trim_end_matches(['\r', '\n']).to_owned())
         }
     }
+}
+
+fn roots(path: &Path) -> Result<ExtraRoots, String> {
+    let failed = |problem: &dyn fmt::Display| format!("`{}`: {problem}", path.display());
+    let pem = read_whole(path, ROOTS_SIZE).map_err(|e| failed(&e))?;
+    ExtraRoots::parse(&pem).map_err(|e| failed(&e))
 }
 
 fn inode(folder: &Folder) -> Result<Inode, String> {

@@ -11,15 +11,14 @@ use super::registry::{Folders, Site};
 use crate::body::Body;
 use crate::config::{Config, HandlerConfig};
 use crate::id::{HandlerName, RequestId};
-use crate::limits::{ServerLimits, Size};
+use crate::limits::{LiveLimits, Room, Size};
 use crate::offload::SITE;
-use crate::upstream::{OpenConnections, SystemResolver, Tls, Upstream};
+use crate::upstream::{OpenConnections, SystemResolver, Trust, Upstream};
 use crate::wasm::{Blueprint, Component, GrantedFolders, Refused, Reporter, Runtime};
 use http::Request;
 use http_body_util::{BodyExt, Limited};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
@@ -27,12 +26,10 @@ use tokio::time::{sleep, timeout};
 #[derive(Clone, Debug)]
 pub(crate) struct Workshop {
     runtime: Runtime,
-    tls: Arc<Tls>,
+    trust: Trust,
     /// The outbound connections of all handlers.
     outbound_open: OpenConnections,
-    component_size: Size,
-    /// A compilation that takes longer is reported.
-    compile_notice: Duration,
+    limits: LiveLimits,
 }
 
 /// What a site needs besides what serves already.
@@ -59,13 +56,12 @@ pub(crate) async fn load_site(workshop: &Workshop, config: Config) -> Result<Sit
 }
 
 impl Workshop {
-    pub(crate) fn new(runtime: Runtime, tls: Tls, limits: &ServerLimits) -> Self {
+    pub(crate) fn new(runtime: Runtime, limits: &LiveLimits) -> Self {
         Workshop {
             runtime,
-            tls: Arc::new(tls),
-            outbound_open: OpenConnections::new(limits.outbound_open),
-            component_size: limits.component_size,
-            compile_notice: limits.compile_notice,
+            trust: Trust::default(),
+            outbound_open: OpenConnections::new(Room::of(limits, |now| now.outbound_open)),
+            limits: limits.clone(),
         }
     }
 
@@ -83,6 +79,8 @@ impl Workshop {
             Err(error) => return (Loaded::default(), vec![Problem::around(error.to_string())]),
         };
         let mut loading = JoinSet::new();
+        // Those in force are of the config before it.
+        let size = config.limits.component_size;
         for (handler, config) in handlers {
             // Not even tried: that would run it with what it must not have.
             if refused.contains_key(&handler.name) {
@@ -90,7 +88,7 @@ impl Workshop {
             }
             let workshop = self.clone();
             loading.spawn(async move {
-                let loaded = workshop.load(&handler, &config).await;
+                let loaded = workshop.load(&handler, &config, size).await;
                 loaded
                     .map(|generation| (handler.clone(), generation))
                     .map_err(|error| Problem::of(&handler.name, &config, &error))
@@ -119,19 +117,21 @@ impl Workshop {
         &self,
         handler: &Arc<Handler>,
         config: &HandlerConfig,
+        size: Size,
     ) -> Result<Arc<Generation>, LoadError> {
-        let (bytes, given) = self.read(config).await?;
+        let (bytes, given) = self.read(config, size).await?;
         self.make(handler, config, bytes, given?).await
     }
 
-    /// Reads the handler's file, and then what it is given.
+    /// Reads the handler's file of at most `size`, and then what it is given.
     pub(super) async fn read(
         &self,
         config: &HandlerConfig,
+        size: Size,
     ) -> Result<(Vec<u8>, Result<Given, LoadError>), LoadError> {
-        let (config, limit) = (config.clone(), self.component_size);
+        let config = config.clone();
         blocking(move || {
-            let bytes = read_component(&config.component, limit)?;
+            let bytes = read_component(&config.component, size)?;
             Ok((bytes, Given::read(&config).map_err(LoadError::Grant)))
         })
         .await
@@ -146,11 +146,12 @@ impl Workshop {
         given: Given,
     ) -> Result<Arc<Generation>, LoadError> {
         let (loader, size) = (self.runtime.loader.clone(), bytes.len());
+        let notice = self.limits.now().compile_notice;
         let mut compiling = std::pin::pin!(blocking(move || Ok(loader.load(&bytes)?)));
         let component = tokio::select! {
             component = &mut compiling => component,
-            () = sleep(self.compile_notice) => {
-                let notice = self.compile_notice.as_millis();
+            () = sleep(notice) => {
+                let notice = notice.as_millis();
                 tracing::info!(handler = %handler.name, bytes = size, "still compiling after {notice} ms; until it is done nothing changes");
                 compiling.await
             }
@@ -186,7 +187,7 @@ impl Workshop {
                 self.outbound_open.clone(),
                 handler.meter.outbound_connections.clone(),
                 Arc::new(SystemResolver),
-                self.tls.clone(),
+                self.trust.with(&given.roots),
             )),
             meter: handler.meter.clone(),
             reporter: Arc::new(Reporter::new(handler.name.clone(), number, handler.meter.clone())),

@@ -6,6 +6,7 @@ use super::status::ReloadLog;
 use crate::config::{Config, Target};
 use crate::files::Files;
 use crate::id::HandlerName;
+use crate::limits::{LiveLimits, ServerLimits};
 use crate::route::{RouteKey, Routes};
 use anyhow::{Context, Result};
 use arc_swap::{ArcSwap, Guard};
@@ -152,10 +153,12 @@ pub struct Registry {
     draining: Mutex<Vec<Weak<Generation>>>,
     /// The reloads of the config.
     pub config: ReloadLog,
+    /// The limits of the server, which come and go with the config of the site.
+    pub limits: LiveLimits,
 }
 
 impl Registry {
-    pub fn new(site: Site) -> Arc<Self> {
+    pub fn new(site: Site, limits: LiveLimits) -> Arc<Self> {
         let handlers = site.handlers().map(|(handler, _)| (handler.name.clone(), handler.clone()));
         Arc::new(Registry {
             handlers: Mutex::new(handlers.collect()),
@@ -163,6 +166,7 @@ impl Registry {
             changing: Mutex::default(),
             draining: Mutex::default(),
             config: ReloadLog::default(),
+            limits,
         })
     }
 
@@ -195,11 +199,13 @@ impl Registry {
         true
     }
 
-    /// Swaps the whole site. Generations that the new one does not have drain.
-    pub(super) fn swap_site(&self, site: Site) {
+    /// Swaps the whole site, and the limits of the server. Generations that the new one
+    /// does not have drain.
+    pub(super) fn swap_site(&self, site: Site, limits: Arc<ServerLimits>) {
         let _one = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let kept: Vec<Arc<Generation>> = site.handlers().map(|(_, g)| g.clone()).collect();
         let old = self.site.swap(Arc::new(site));
+        self.limits.set(limits);
         for (_, generation) in old.handlers() {
             if !kept.iter().any(|kept| Arc::ptr_eq(kept, generation)) {
                 self.drain(generation.clone());

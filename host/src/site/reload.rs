@@ -19,7 +19,6 @@ use super::registry::Registry;
 use super::watch::{FolderWatch, Noticed};
 use crate::config::{Config, HandlerConfig, Source};
 use crate::id::HandlerName;
-use crate::limits::ServerLimits;
 use crate::meter::ServerMeter;
 use crate::offload::SITE;
 use component::Examined;
@@ -51,7 +50,6 @@ pub struct Reloader {
     registry: Arc<Registry>,
     workshop: Workshop,
     source: Source,
-    limits: ServerLimits,
     meter: Arc<ServerMeter>,
     wanted: Arc<Notify>,
     subjects: BTreeMap<Subject, Watched>,
@@ -103,7 +101,6 @@ impl Reloader {
         registry: Arc<Registry>,
         workshop: Workshop,
         source: Source,
-        limits: &ServerLimits,
         meter: Arc<ServerMeter>,
         wanted: Arc<Notify>,
     ) -> Self {
@@ -111,7 +108,6 @@ impl Reloader {
             registry,
             workshop,
             source,
-            limits: limits.clone(),
             meter,
             wanted,
             subjects: BTreeMap::new(),
@@ -213,8 +209,9 @@ impl Reloader {
 
     /// When something is to be done that no event will tell of.
     fn next_due(&self) -> Option<Instant> {
+        let settle = self.registry.limits.now().settle;
         let looks = self.subjects.iter().filter_map(|(subject, watched)| {
-            watched.due(self.limits.settle).filter(|_| !self.claimed.contains(subject))
+            watched.due(settle).filter(|_| !self.claimed.contains(subject))
         });
         let survey = match self.surveying {
             Surveying::At(at) => Some(at),
@@ -229,8 +226,9 @@ impl Reloader {
             self.start_survey();
         }
         let site = self.registry.site().clone();
+        let settle = self.registry.limits.now().settle;
         for (subject, watched) in &mut self.subjects {
-            let is_due = watched.due(self.limits.settle).is_some_and(|due| due <= now);
+            let is_due = watched.due(settle).is_some_and(|due| due <= now);
             if !is_due || self.claimed.contains(subject) {
                 continue;
             }

@@ -47,6 +47,9 @@ pub struct SiteStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub config_trouble: Option<String>,
     pub config_reloads: Vec<ReloadStatus>,
+    /// Limits of the server that the config has changed in vain so far.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub awaits_restart: Vec<String>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -164,6 +167,7 @@ impl Registry {
         });
         let routes = routes.collect();
         let healthy = config_trouble.is_none() && handlers.iter().all(|h| h.trouble.is_none());
+        let awaits_restart = self.limits.awaiting_restart(&site.config.limits);
         drop(site);
         SiteStatus {
             version: env!("CARGO_PKG_VERSION"),
@@ -173,6 +177,7 @@ impl Registry {
             draining: self.draining().iter().map(|g| generation_status(g)).collect(),
             config_trouble,
             config_reloads: self.config.history(),
+            awaits_restart,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! How many connections one handler has open, and how many it may.
 
 use super::total::OpenConnections;
+use crate::limits::Place;
 use crate::meter::Gauge;
 use std::future::pending;
 use std::sync::Arc;
@@ -22,7 +23,7 @@ pub(super) struct Permits {
 pub struct Permit {
     open: Arc<Gauge>,
     _one: OwnedSemaphorePermit,
-    _of_all: OwnedSemaphorePermit,
+    _of_all: Place,
 }
 
 /// A limit that leaves no room.
@@ -71,7 +72,7 @@ impl Permits {
         self.permit(one, of_all)
     }
 
-    fn permit(&self, one: OwnedSemaphorePermit, of_all: OwnedSemaphorePermit) -> Permit {
+    fn permit(&self, one: OwnedSemaphorePermit, of_all: Place) -> Permit {
         self.open.add(1);
         Permit { open: self.open.clone(), _one: one, _of_all: of_all }
     }

@@ -1,45 +1,76 @@
 //! Trust: the system's root certificates and, if configured, one file more.
 //!
 //! The system's roots take tens of milliseconds to read, so they are read at
-//! the first `https` request. The extra file is read at once, because a wrong
-//! path is a wrong config.
+//! the first `https` request, once for all who trust the same file.
 
+use super::lock;
 use crate::offload::UPSTREAM;
 use rustls::client::Resumption;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, Weak};
 use tokio::sync::OnceCell;
 
 /// TLS sessions that one handler remembers to resume.
 const SESSIONS: usize = 64;
 
-/// What every handler's `https` connections trust; one for the process.
-#[derive(Debug, Default)]
-pub struct Tls {
-    extra: Vec<CertificateDer<'static>>,
-    config: OnceCell<Arc<ClientConfig>>,
-}
+/// Certificates to trust besides the system's.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ExtraRoots(Vec<CertificateDer<'static>>);
 
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    #[error("failed to read certificates from `{}`: {reason}", path.display())]
-    Unreadable { path: PathBuf, reason: String },
-    #[error("`{}` holds no certificate; it must be a PEM file", path.display())]
-    Empty { path: PathBuf },
-    #[error("`{}` holds a certificate that cannot be a root: {reason}", path.display())]
-    Unusable { path: PathBuf, reason: String },
+    #[error("failed to read certificates: {0}")]
+    Unreadable(rustls::pki_types::pem::Error),
+    #[error("it holds no certificate; it must be a PEM file")]
+    Empty,
+    #[error("it holds a certificate that cannot be a root: {0}")]
+    Unusable(rustls::Error),
+}
+
+/// What a handler's `https` connections trust.
+#[derive(Debug, Default)]
+pub struct Tls {
+    extra: ExtraRoots,
+    config: OnceCell<Arc<ClientConfig>>,
+}
+
+/// What all handlers of a process trust: who trusts the same shares one. Clones know
+/// the same.
+#[derive(Clone, Debug, Default)]
+pub struct Trust(Arc<Mutex<Vec<Weak<Tls>>>>);
+
+impl ExtraRoots {
+    /// Those in a PEM file of this content.
+    pub fn parse(pem: &[u8]) -> Result<Self, TlsError> {
+        let found = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
+        let found = found.map_err(TlsError::Unreadable)?;
+        if found.is_empty() {
+            return Err(TlsError::Empty);
+        }
+        for certificate in &found {
+            RootCertStore::empty().add(certificate.clone()).map_err(TlsError::Unusable)?;
+        }
+        Ok(ExtraRoots(found))
+    }
+}
+
+impl Trust {
+    /// Trust in the system's roots and in `extra`.
+    pub fn with(&self, extra: &ExtraRoots) -> Arc<Tls> {
+        let mut known = lock(&self.0);
+        known.retain(|tls| tls.strong_count() > 0);
+        if let Some(same) = known.iter().filter_map(Weak::upgrade).find(|tls| tls.extra == *extra) {
+            return same;
+        }
+        let tls = Arc::new(Tls { extra: extra.clone(), config: OnceCell::new() });
+        known.push(Arc::downgrade(&tls));
+        tls
+    }
 }
 
 impl Tls {
-    /// Trusts the system's roots, and those in the PEM file `extra`.
-    pub fn new(extra: Option<&Path>) -> Result<Self, TlsError> {
-        let extra = extra.map(read_extra).transpose()?.unwrap_or_default();
-        Ok(Tls { extra, config: OnceCell::new() })
-    }
-
     /// The configuration of one handler. It has session tickets of its own,
     /// because a resumed session would tell one handler where another has been.
     pub(super) async fn config(&self) -> Result<Arc<ClientConfig>, String> {
@@ -50,30 +81,7 @@ impl Tls {
     }
 }
 
-fn read_extra(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let unreadable = |error: rustls::pki_types::pem::Error| TlsError::Unreadable {
-        path: path.to_owned(),
-        reason: match error {
-            rustls::pki_types::pem::Error::Io(error) => error.to_string(),
-            other => other.to_string(),
-        },
-    };
-    let found = CertificateDer::pem_file_iter(path).map_err(unreadable)?;
-    let found = found.collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
-    if found.is_empty() {
-        return Err(TlsError::Empty { path: path.to_owned() });
-    }
-    for certificate in &found {
-        let added = RootCertStore::empty().add(certificate.clone());
-        added.map_err(|error| TlsError::Unusable {
-            path: path.to_owned(),
-            reason: error.to_string(),
-        })?;
-    }
-    Ok(found)
-}
-
-async fn load(extra: Vec<CertificateDer<'static>>) -> Result<Arc<ClientConfig>, String> {
+async fn load(extra: ExtraRoots) -> Result<Arc<ClientConfig>, String> {
     let roots = UPSTREAM.run(move || read_roots(extra));
     let roots = roots.await.map_err(|error| error.to_string())??;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -85,11 +93,11 @@ async fn load(extra: Vec<CertificateDer<'static>>) -> Result<Arc<ClientConfig>, 
     Ok(Arc::new(config))
 }
 
-fn read_roots(extra: Vec<CertificateDer<'static>>) -> Result<RootCertStore, String> {
+fn read_roots(extra: ExtraRoots) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
     let found = rustls_native_certs::load_native_certs();
     // Systems carry roots that are too old to parse; the rest are still good.
-    roots.add_parsable_certificates(found.certs.into_iter().chain(extra));
+    roots.add_parsable_certificates(found.certs.into_iter().chain(extra.0));
     if !roots.is_empty() {
         return Ok(roots);
     }

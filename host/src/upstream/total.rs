@@ -3,9 +3,8 @@
 
 use super::lock;
 use super::pool::Pool;
-use std::future::pending;
+use crate::limits::{Place, Room};
 use std::sync::{Arc, Mutex, Weak};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The connections of one process. Clones share one number.
 #[derive(Clone, Debug)]
@@ -13,38 +12,31 @@ pub struct OpenConnections(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    free: Arc<Semaphore>,
-    limit: usize,
+    room: Room,
     /// Whose idle connections can give way.
     pools: Mutex<Vec<Weak<Pool>>>,
 }
 
 impl OpenConnections {
-    pub fn new(limit: u64) -> Self {
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
-        let free = Arc::new(Semaphore::new(limit));
-        OpenConnections(Arc::new(Inner { free, limit, pools: Mutex::default() }))
+    pub fn new(room: Room) -> Self {
+        OpenConnections(Arc::new(Inner { room, pools: Mutex::default() }))
     }
 
     pub(super) fn limit(&self) -> usize {
-        self.0.limit
+        self.0.room.limit()
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.0.free.available_permits() == 0
+        self.0.room.is_full()
     }
 
-    pub(super) async fn take(&self) -> OwnedSemaphorePermit {
-        match self.0.free.clone().acquire_owned().await {
-            Ok(permit) => permit,
-            // Never: nobody closes the semaphore.
-            Err(_closed) => pending().await,
-        }
+    pub(super) async fn take(&self) -> Place {
+        self.0.room.take().await
     }
 
     /// One at once, or none. Those who wait go first.
-    pub(super) fn try_take(&self) -> Option<OwnedSemaphorePermit> {
-        self.0.free.clone().try_acquire_owned().ok()
+    pub(super) fn try_take(&self) -> Option<Place> {
+        self.0.room.try_take()
     }
 
     /// Counts the connections of `pool` among those that can give way.
@@ -65,6 +57,6 @@ impl OpenConnections {
 /// As many as there may be.
 impl Default for OpenConnections {
     fn default() -> Self {
-        OpenConnections::new(u64::MAX)
+        OpenConnections::new(Room::new(u64::MAX))
     }
 }

@@ -6,7 +6,7 @@
 //! another version is a miss, never an error. Entries are read whole; a mapped
 //! file could change under our feet.
 
-use crate::limits::Size;
+use crate::limits::LiveLimits;
 use anyhow::{Context, Result, anyhow, ensure};
 use rustix::fs::OFlags;
 use sha2::{Digest, Sha256};
@@ -49,7 +49,7 @@ impl std::fmt::Debug for ContentHash {
 #[derive(Debug)]
 pub(crate) struct Cache {
     folder: PathBuf,
-    capacity: Size,
+    limits: LiveLimits,
 }
 
 /// An entry: its content's SHA-256, then the content.
@@ -57,7 +57,7 @@ const HASH_SIZE: usize = 32;
 
 impl Cache {
     /// Opens or makes `folder`, and refuses one that others could write to.
-    pub(crate) fn open(folder: &Path, capacity: Size) -> Result<Self> {
+    pub(crate) fn open(folder: &Path, limits: &LiveLimits) -> Result<Self> {
         let describe = || format!("cannot use compile cache `{}`", folder.display());
         make_folder(folder).with_context(describe)?;
         let found = fs::symlink_metadata(folder).with_context(describe)?;
@@ -69,7 +69,7 @@ impl Cache {
             "compile cache `{path}` is open to others (mode {:o}); run `chmod 700` on it",
             found.mode() & 0o777
         );
-        Ok(Cache { folder: folder.to_owned(), capacity })
+        Ok(Cache { folder: folder.to_owned(), limits: limits.clone() })
     }
 
     /// The compiled form of the file with this hash, if a sound one is kept.
@@ -111,7 +111,7 @@ impl Cache {
     /// writers that were killed have left. The folder may hold other things, which
     /// are nobody's business here.
     fn make_room(&self, more: u64) -> Result<()> {
-        let capacity = self.capacity.get();
+        let capacity = self.limits.now().cache_size.get();
         ensure!(more <= capacity, "it is larger than `cache_size`");
         let mut entries = Vec::new();
         for found in fs::read_dir(&self.folder)?.flatten() {

@@ -165,7 +165,7 @@ fn base_config(concurrency: Concurrency, limits: &ServerLimits) -> Config {
 }
 
 fn pool_config(limits: &ServerLimits) -> PoolingAllocationConfig {
-    let instances = u32::try_from(limits.instances).unwrap_or(u32::MAX / 64).max(1);
+    let instances = u32::try_from(limits.most_instances()).unwrap_or(u32::MAX / 64).max(1);
     let mut pool = PoolingAllocationConfig::default();
     pool.total_component_instances(instances)
         // Most components have one memory and three core instances; toolchains

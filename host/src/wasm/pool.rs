@@ -333,10 +333,7 @@ impl Instance {
         state.available.retain(|(seat, _)| !Arc::ptr_eq(seat, &self.seat));
         state.come_to_rest(&self.seat);
         if jobs == Unbegun::GoElsewhere {
-            for job in self.seat.give_back().into_iter().rev() {
-                state.waiting.push_front(job);
-            }
-            self.pool.meter.queue.set(state.waiting.len());
+            self.give_back(&mut state);
         }
         drop(state);
         self.pool.pump();
@@ -347,12 +344,7 @@ impl Instance {
     pub(super) fn rest(&self, can_take: bool) -> Rest {
         let mut state = self.pool.lock();
         if self.seat.is_blocked() {
-            // Others can begin with them sooner, and they were first.
-            for job in self.seat.give_back().into_iter().rev() {
-                state.waiting.push_front(job);
-            }
-            state.available.retain(|(seat, _)| !Arc::ptr_eq(seat, &self.seat));
-            self.pool.meter.queue.set(state.waiting.len());
+            self.give_back(&mut state);
         }
         if self.seat.has_jobs() {
             return Rest::Work;
@@ -374,6 +366,16 @@ impl Instance {
             self.pool.pump();
         }
         Rest::Wait
+    }
+
+    /// What it has not begun goes to others, who can begin sooner; and first, because it
+    /// came first.
+    fn give_back(&self, state: &mut State) {
+        for job in self.seat.give_back().into_iter().rev() {
+            state.waiting.push_front(job);
+        }
+        state.available.retain(|(seat, _)| !Arc::ptr_eq(seat, &self.seat));
+        self.pool.meter.queue.set(state.waiting.len());
     }
 
     /// Whether no request will come after those that it has.
@@ -406,7 +408,8 @@ impl Drop for Instance {
         let mut state = self.pool.lock();
         state.come_to_rest(&self.seat);
         state.seats.retain(|seat| !Arc::ptr_eq(seat, &self.seat));
-        state.available.retain(|(seat, _)| !Arc::ptr_eq(seat, &self.seat));
+        // They may have come after it was decided that it ends.
+        self.give_back(&mut state);
         drop(state);
         self.seat.leave();
         self.pool.meter.instances.sub(1);

@@ -2,15 +2,18 @@
 //! one. A handler that takes many cannot make another fail: its requests wait.
 
 use super::pool::Pool;
+use crate::limits::LiveLimits;
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Slots(Arc<Mutex<State>>);
 
 #[derive(Debug)]
 struct State {
-    free: u64,
+    /// The limit `instances`.
+    limit: u64,
+    taken: u64,
     /// Pools with waiting requests that found no free slot, oldest first.
     waiting: VecDeque<Weak<Pool>>,
 }
@@ -20,15 +23,20 @@ struct State {
 pub(crate) struct Slot(Slots);
 
 impl Slots {
-    pub(crate) fn new(instances: u64) -> Self {
-        Slots(Arc::new(Mutex::new(State { free: instances, waiting: VecDeque::new() })))
+    pub(crate) fn new(limits: &LiveLimits) -> Self {
+        let limit = limits.now().instances;
+        let state = State { limit, taken: 0, waiting: VecDeque::new() };
+        let slots = Slots(Arc::new(Mutex::new(state)));
+        let follower = slots.clone();
+        limits.follow(move |now| follower.resize(now.instances));
+        slots
     }
 
     /// A slot for `pool`. Without one, the pool is pumped as soon as one is free.
     pub(crate) fn take(&self, pool: &Arc<Pool>) -> Option<Slot> {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.free > 0 {
-            state.free -= 1;
+        let mut state = self.lock();
+        if state.taken < state.limit {
+            state.taken += 1;
             return Some(Slot(self.clone()));
         }
         let known = state.waiting.iter().any(|weak| std::ptr::eq(weak.as_ptr(), Arc::as_ptr(pool)));
@@ -37,12 +45,31 @@ impl Slots {
         }
         None
     }
+
+    /// Instances that there are stay, also if they are more than that.
+    fn resize(&self, limit: u64) {
+        let mut state = self.lock();
+        state.limit = limit;
+        // Those for which there is still no room come back in the same order.
+        let waiting = std::mem::take(&mut state.waiting);
+        drop(state);
+        for pool in waiting.iter().filter_map(Weak::upgrade) {
+            pool.pump();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        let mut state = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
-        state.free += 1;
+        let mut state = self.0.lock();
+        state.taken -= 1;
+        if state.taken >= state.limit {
+            return;
+        }
         let next = std::iter::from_fn(|| state.waiting.pop_front()).find_map(|weak| weak.upgrade());
         drop(state);
         if let Some(pool) = next {

@@ -6,6 +6,7 @@ pub(crate) mod client;
 pub(crate) mod fault_guests;
 pub(crate) mod h2;
 pub(crate) mod server;
+pub(crate) mod tls;
 pub(crate) mod upstream;
 pub(crate) mod wat;
 

@@ -44,6 +44,8 @@ pub(super) fn handler(
         grants: Grants {
             outbound: outbound.unwrap_or_default(),
             outbound_private: private.unwrap_or_default(),
+            // Of the server.
+            outbound_ca: None,
             outbound_tcp: tcp.unwrap_or_default(),
             secrets: secrets.unwrap_or_default(),
             config: config.unwrap_or_default(),

@@ -8,10 +8,9 @@ use crate::limits::ServerLimits;
 use crate::policy::Ranges;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
 
 /// A config without handlers and routes.
-pub(super) fn server(raw: raw::Server, base: &Path, problems: &mut Problems) -> Config {
+pub(super) fn server(raw: raw::Server, problems: &mut Problems) -> Config {
     let limits = ServerLimits::default().with(&raw.limits);
     let wrong = limits::of_server(&limits);
     // No handler is judged by what is wrong here.
@@ -34,7 +33,6 @@ pub(super) fn server(raw: raw::Server, base: &Path, problems: &mut Problems) -> 
         admin: admin.flatten(),
         trusted_proxies: proxies.unwrap_or_default(),
         access_log: problems.note(access_log).flatten(),
-        outbound_ca: raw.outbound_ca.map(|path| base.join(path)),
         limits,
         handlers: BTreeMap::new(),
         routes: Vec::new(),

@@ -60,7 +60,7 @@ async fn judge(
     refused: Option<ContentHash>,
 ) -> Outcome {
     let config = &current.config;
-    let (bytes, given) = match workshop.read(config).await {
+    let (bytes, given) = match workshop.read(config, site.limits.component_size).await {
         Ok(read) => read,
         Err(error) => return Outcome::Refused { error, content: None },
     };

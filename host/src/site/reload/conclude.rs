@@ -36,7 +36,7 @@ impl Reloader {
 
     fn finish_survey(&mut self, surveyed: Surveyed) {
         let again = matches!(self.surveying, Surveying::UnderWay { again: true });
-        let pause = if again { Duration::ZERO } else { self.limits.poll };
+        let pause = if again { Duration::ZERO } else { self.poll() };
         self.surveying = Surveying::At(Instant::now() + pause);
         self.watch = surveyed.watch;
         self.interest = surveyed.interest;
@@ -49,7 +49,7 @@ impl Reloader {
     }
 
     fn finish_component(&mut self, name: &HandlerName, looked: Looked<Examined>) {
-        let site = self.registry.site().clone();
+        let (site, poll) = (self.registry.site().clone(), self.poll());
         let watched = self.subjects.get_mut(&Subject::Handler(name.clone()));
         let (Some(watched), Some((handler, current))) = (watched, site.find(name)) else { return };
         let Some(Examined { marks, took, outcome }) = watched.judged(looked) else { return };
@@ -78,7 +78,7 @@ impl Reloader {
                 let (reason, blame) = (error.to_string(), error.blame());
                 let content = content.filter(|_| blame == Blame::Content);
                 let failure = Failure { reason, blame, content };
-                if watched.fail(marks, failure, self.limits.poll) == News::New {
+                if watched.fail(marks, failure, poll) == News::New {
                     refuse(handler, current, &error, took);
                 }
             }
@@ -167,13 +167,17 @@ impl Reloader {
     }
 
     fn swap_site(&mut self, ready: &Ready, site: Site, took: Duration) {
-        self.registry.swap_site(site);
+        self.registry.swap_site(site, ready.limits.clone());
         match ready.left_out {
             None => self.registry.config.succeeded(None, took),
             Some(_) => self.registry.config.succeeded_in_part(took),
         }
         self.meter.config_reloads.count("ok");
         tracing::info!("config reloaded: {}", ready.summary);
+        let awaiting = self.registry.limits.awaiting_restart(&ready.config.limits);
+        if !awaiting.is_empty() {
+            tracing::warn!("limits that change only with a restart: {}", awaiting.join(", "));
+        }
         for (name, (handler, generation)) in &ready.loaded.generations {
             handler.reloads.succeeded(Some(generation.number), took);
             if let Some(watched) = self.subjects.get_mut(&Subject::Handler(name.clone())) {
@@ -192,9 +196,9 @@ impl Reloader {
     }
 
     fn refuse_config(&mut self, marks: Marks, failure: Failure, took: Duration, rest: Rest) {
-        let reason = failure.reason.clone();
+        let (reason, poll) = (failure.reason.clone(), self.poll());
         let watched = self.subjects.get_mut(&Subject::Config);
-        let news = watched.map(|watched| watched.fail(marks, failure, self.limits.poll));
+        let news = watched.map(|watched| watched.fail(marks, failure, poll));
         if news == Some(News::New) {
             self.meter.config_reloads.count("rejected");
             self.registry.config.failed("rejected", &reason, took);
@@ -212,7 +216,7 @@ impl Reloader {
     fn finish_panicked(&mut self, error: &JoinError) {
         tracing::error!(cause = %error, "a reload panicked");
         match self.running.remove(&error.id()) {
-            Some(Job::Survey) => self.surveying = Surveying::At(Instant::now() + self.limits.poll),
+            Some(Job::Survey) => self.surveying = Surveying::At(Instant::now() + self.poll()),
             Some(Job::Look(subject)) => {
                 if subject == Subject::Config {
                     self.claimed.clear();
@@ -224,6 +228,10 @@ impl Reloader {
             }
             None => {}
         }
+    }
+
+    fn poll(&self) -> Duration {
+        self.registry.limits.now().poll
     }
 }
 

@@ -15,6 +15,7 @@ use super::refused::Failure;
 use super::summary::{StaticFolders, summary};
 use crate::config::{Config, HandlerConfig, Reading, Source};
 use crate::id::HandlerName;
+use crate::limits::{ServerLimits, Size};
 use crate::offload::SITE;
 use std::sync::Arc;
 
@@ -38,6 +39,7 @@ pub(super) struct Draft {
     config: Arc<Config>,
     /// Those that are new or whose part has changed.
     wanted: Vec<(Arc<Handler>, HandlerConfig)>,
+    limits: Arc<ServerLimits>,
     parts: Parts,
 }
 
@@ -53,6 +55,8 @@ enum Parts {
 pub(super) struct Ready {
     pub(super) config: Arc<Config>,
     pub(super) loaded: Loaded,
+    /// Of the server.
+    pub(super) limits: Arc<ServerLimits>,
     pub(super) summary: String,
     pub(super) left_out: Option<LeftOut>,
 }
@@ -93,7 +97,7 @@ pub(super) async fn read(look: Look, source: Source, registry: Arc<Registry>) ->
 
 /// Loads what a draft wants.
 pub(super) async fn load(draft: Draft, workshop: Workshop) -> Result<Ready, Failure> {
-    let Draft { served, folders, mut config, wanted, parts } = draft;
+    let Draft { served, folders, mut config, wanted, limits, parts } = draft;
     let (loaded, mut problems) = workshop.load_all(wanted.clone(), config.clone()).await;
     match parts {
         Parts::Together if !problems.is_empty() => return Err(failure(&problems)),
@@ -110,7 +114,7 @@ pub(super) async fn load(draft: Draft, workshop: Workshop) -> Result<Ready, Fail
         LeftOut { failure: failure(&problems), depends }
     });
     let summary = summary(&served, &config, folders);
-    Ok(Ready { config, loaded, summary, left_out })
+    Ok(Ready { config, loaded, limits, summary, left_out })
 }
 
 impl Draft {
@@ -153,9 +157,10 @@ fn refused(reason: &str) -> Failure {
 
 fn plan(config: Config, parts: Parts, site: &Site, registry: &Registry) -> Result<Plan, Failure> {
     if let Some(key) = fixed_part(&site.config, &config) {
-        let reason = format!("`{key}` cannot change while the server runs; restart it");
-        return Err(Failure { reason, blame: Blame::Content, content: None });
+        return Err(of_content(format!("`{key}` cannot change while the server runs; restart it")));
     }
+    let limits = registry.limits.possible(&config.limits).map_err(|e| of_content(e.to_string()))?;
+    above_the_ceiling(&config, registry.limits.now().memory_ceiling)?;
     let folders = match site.folders_are_current() {
         true => StaticFolders::Current,
         false => StaticFolders::Replaced,
@@ -170,7 +175,7 @@ fn plan(config: Config, parts: Parts, site: &Site, registry: &Registry) -> Resul
     let wanted = config.handlers.iter().filter(|(name, config)| !is_served(name, config));
     let wanted = wanted.map(|(name, config)| (registry.handler(name), config.clone())).collect();
     let served = site.config.clone();
-    Ok(Plan::Load(Draft { served, folders, config: Arc::new(config), wanted, parts }))
+    Ok(Plan::Load(Draft { served, folders, config: Arc::new(config), wanted, limits, parts }))
 }
 
 /// What was settled when the process started.
@@ -180,10 +185,22 @@ fn fixed_part(old: &Config, new: &Config) -> Option<&'static str> {
         ("server.admin", old.admin != new.admin),
         ("server.trusted_proxies", old.trusted_proxies != new.trusted_proxies),
         ("server.access_log", old.access_log != new.access_log),
-        ("server.outbound_ca", old.outbound_ca != new.outbound_ca),
-        ("server.limits", old.limits != new.limits),
     ];
     parts.into_iter().find(|(_, changed)| *changed).map(|(key, _)| key)
+}
+
+/// Instances have no more room than the pool that was made at the start.
+fn above_the_ceiling(config: &Config, ceiling: Size) -> Result<(), Failure> {
+    let above = config.handlers.iter().find(|(_, handler)| handler.limits.memory > ceiling);
+    let Some((name, HandlerConfig { limits, .. })) = above else { return Ok(()) };
+    Err(of_content(format!(
+        "handler `{name}`: `memory` is {}, and `memory_ceiling` stays {ceiling} until a restart",
+        limits.memory
+    )))
+}
+
+fn of_content(reason: String) -> Failure {
+    Failure { reason, blame: Blame::Content, content: None }
 }
 
 /// All problems as one. Waiting is worth while if it may help with any of them, and

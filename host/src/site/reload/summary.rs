@@ -26,6 +26,9 @@ pub(super) fn summary(old: &Config, new: &Config, folders: StaticFolders) -> Str
     if folders == StaticFolders::Replaced {
         parts.push("static folders".into());
     }
+    if new.limits != old.limits {
+        parts.push("limits of the server".into());
+    }
     parts.join("; ")
 }
 

@@ -2,7 +2,7 @@
 
 use super::harness::*;
 use crate::body::Body;
-use crate::upstream::{Tls, Upstream};
+use crate::upstream::{ExtraRoots, Trust, Upstream};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::BodyExt;
@@ -11,7 +11,6 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use std::convert::Infallible;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio_rustls::TlsAcceptor;
@@ -19,18 +18,12 @@ use tokio_rustls::TlsAcceptor;
 /// A certificate for `tls.example`, and a file that trusts it.
 pub(super) struct Identity {
     pub(super) acceptor: TlsAcceptor,
-    file: PathBuf,
+    pem: String,
 }
 
 impl Identity {
     pub(super) fn new(protocols: &[&[u8]]) -> Identity {
-        static NUMBER: AtomicUsize = AtomicUsize::new(0);
         let key = rcgen::generate_simple_self_signed(["tls.example".to_owned()]).unwrap();
-        let number = NUMBER.fetch_add(1, Ordering::SeqCst);
-        let file = format!("squall-upstream-{}-{number}.pem", std::process::id());
-        let file = std::env::temp_dir().join(file);
-        std::fs::write(&file, key.cert.pem()).unwrap();
-
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let private = PrivatePkcs8KeyDer::from(key.signing_key.serialize_der());
         let mut config = rustls::ServerConfig::builder_with_provider(provider)
@@ -40,12 +33,15 @@ impl Identity {
             .with_single_cert(vec![key.cert.der().clone()], PrivateKeyDer::from(private))
             .unwrap();
         config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
-        Identity { acceptor: TlsAcceptor::from(Arc::new(config)), file }
+        Identity { acceptor: TlsAcceptor::from(Arc::new(config)), pem: key.cert.pem() }
+    }
+
+    pub(super) fn roots(&self) -> ExtraRoots {
+        ExtraRoots::parse(self.pem.as_bytes()).unwrap()
     }
 
     /// A client that trusts it and finds every `*.example` on loopback.
     pub(super) fn client(&self, connections: u64) -> Upstream {
-        let tls = Tls::new(Some(&self.file)).unwrap();
         let loopback: &[&[&str]] = &[&["127.0.0.1"]];
         let resolver =
             Table::default().with("tls.example", loopback).with("other.example", loopback);
@@ -56,14 +52,8 @@ impl Identity {
             crate::upstream::OpenConnections::default(),
             Arc::default(),
             Arc::new(resolver),
-            Arc::new(tls),
+            Trust::default().with(&self.roots()),
         )
-    }
-}
-
-impl Drop for Identity {
-    fn drop(&mut self) {
-        _ = std::fs::remove_file(&self.file);
     }
 }
 

@@ -3,8 +3,9 @@
 use super::harness::*;
 use super::secure::*;
 use crate::body::Body;
-use crate::upstream::{Options, Tls, TlsError};
+use crate::upstream::{ExtraRoots, Options, TlsError, Trust};
 use http::Request;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -82,15 +83,24 @@ async fn handshakes_that_fail() {
     }
 }
 
+/// The system's roots are read once for them.
 #[test]
-fn a_wrong_file_of_certificates_is_a_wrong_config() {
-    let error = Tls::new(Some("/nowhere/ca.pem".as_ref())).unwrap_err();
-    assert!(matches!(error, TlsError::Unreadable { .. }), "{error}");
-    let file = std::env::temp_dir().join(format!("squall-empty-{}.pem", std::process::id()));
-    std::fs::write(&file, "not a certificate").unwrap();
-    let error = Tls::new(Some(&file)).unwrap_err();
-    std::fs::remove_file(&file).unwrap();
-    assert!(matches!(error, TlsError::Empty { .. }), "{error}");
+fn who_trusts_the_same_shares_it() {
+    let trust = Trust::default();
+    let [one, other] = [Identity::new(&[]), Identity::new(&[])].map(|identity| identity.roots());
+    let tls = trust.with(&one);
+    assert!(!Arc::ptr_eq(&tls, &trust.with(&other)));
+    assert!(Arc::ptr_eq(&tls, &trust.clone().with(&one.clone())));
+}
+
+#[test]
+fn what_holds_no_certificate_is_no_trust() {
+    let error = ExtraRoots::parse(b"not a certificate").unwrap_err();
+    assert!(matches!(error, TlsError::Empty), "{error}");
     let text = error.to_string();
     assert!(text.contains("holds no certificate") && !text.ends_with('.'), "{text}");
+    let cut = b"-----BEGIN CERTIFICATE-----\nAAAA\n";
+    assert!(matches!(ExtraRoots::parse(cut), Err(TlsError::Unreadable(_))));
+    let other = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    assert!(matches!(ExtraRoots::parse(other), Err(TlsError::Unusable(_))));
 }

@@ -1,6 +1,11 @@
 //! Entries that are damaged, old, foreign, or written by several at once.
 
 use super::*;
+use crate::limits::{ServerLimits, Size};
+
+fn limits(cache_size: Size) -> LiveLimits {
+    LiveLimits::new(&ServerLimits { cache_size, ..Default::default() }, 1_000).unwrap()
+}
 
 fn component(engine: &Engine) -> (ContentHash, Component) {
     let bytes = wat::parse_str("(component (core module))").unwrap();
@@ -9,7 +14,7 @@ fn component(engine: &Engine) -> (ContentHash, Component) {
 
 fn setup() -> (tempfile::TempDir, Cache, Engine, ContentHash, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
-    let cache = Cache::open(&dir.path().join("c"), Size::mib(10)).unwrap();
+    let cache = Cache::open(&dir.path().join("c"), &limits(Size::mib(10))).unwrap();
     let engine = Engine::default();
     let (hash, compiled) = component(&engine);
     assert!(cache.get(&engine, hash).is_none());
@@ -63,12 +68,12 @@ fn a_folder_that_is_not_ours_alone_is_refused() {
     let open = dir.path().join("open");
     fs::create_dir(&open).unwrap();
     fs::set_permissions(&open, fs::Permissions::from_mode(0o755)).unwrap();
-    let error = Cache::open(&open, Size::mib(1)).unwrap_err().to_string();
+    let error = Cache::open(&open, &limits(Size::mib(1))).unwrap_err().to_string();
     assert!(error.contains("chmod 700"), "{error}");
     let link = dir.path().join("link");
     fs::set_permissions(&open, fs::Permissions::from_mode(0o700)).unwrap();
     std::os::unix::fs::symlink(&open, &link).unwrap();
-    assert!(Cache::open(&link, Size::mib(1)).is_err());
+    assert!(Cache::open(&link, &limits(Size::mib(1))).is_err());
 }
 
 #[test]
@@ -88,7 +93,7 @@ fn other_files_in_the_folder_are_left_alone() {
     let (folder, link) = (entry('0'), entry('1'));
     fs::create_dir(&folder).unwrap();
     std::os::unix::fs::symlink(cache.folder.join("thesis.tex"), &link).unwrap();
-    cache.capacity = Size::bytes(0);
+    cache.limits = limits(Size::bytes(0));
     assert!(cache.make_room(1).is_err(), "more than fits at all");
     assert!(path.exists(), "and nothing goes for it");
     cache.make_room(0).unwrap();
@@ -142,7 +147,7 @@ fn the_oldest_entries_go_first() {
     let old = cache.path(&engine, ContentHash::of(b"old"));
     fs::write(&old, vec![0; 1000]).unwrap();
     File::open(&old).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
-    cache.capacity = Size::bytes(fs::metadata(&path).unwrap().len() + 999);
+    cache.limits = limits(Size::bytes(fs::metadata(&path).unwrap().len() + 999));
     cache.make_room(0).unwrap();
     assert!(!old.exists());
     assert!(cache.get(&engine, hash).is_some());
