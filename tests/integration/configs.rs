@@ -100,7 +100,7 @@ resources = 0
 fn a_mistake_in_the_config_hides_none_of_what_it_names() {
     let stderr = refusal(&format!(
         "[server]\noutbound_ca = \"no-ca.pem\"\n{GOOD}\
-         [handlers.two]\ncomponent = \"two.wasm\"\nsecrets = {{ KEY = {{ file = \"no-key\" }} }}\n\
+         [handlers.two]\ncomponent = \"two.wasm\"\noutbound = [\"https://*\"]\nsecrets = {{ KEY = {{ file = \"no-key\" }} }}\n\
          folders = [{{ host = \"no-data\", guest = \"/x\" }}]\n\
          [handlers.bad]\ncomponent = \"bad.wasm\"\nisolation = \"x\"\n\
          [[routes]]\nmount = \"/two\"\nhandler = \"two\"\n\
