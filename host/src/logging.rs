@@ -9,8 +9,9 @@ mod seldom;
 
 pub use seldom::Seldom;
 
+use parking_lot::{Condvar, Mutex};
 use std::io::{self, IsTerminal, Write};
-use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
@@ -82,7 +83,7 @@ struct Gate {
 
 impl Gate {
     fn open(&self) {
-        *self.is_open.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        *self.is_open.lock() = true;
         self.opened.notify_all();
     }
 }
@@ -95,8 +96,9 @@ struct Gated {
 impl Write for Gated {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if !self.through {
-            let is_open = self.gate.is_open.lock().unwrap_or_else(PoisonError::into_inner);
-            drop(self.gate.opened.wait_while(is_open, |is_open| !*is_open));
+            let mut is_open = self.gate.is_open.lock();
+            self.gate.opened.wait_while(&mut is_open, |is_open| !*is_open);
+            drop(is_open);
             self.through = true;
         }
         io::stderr().write(bytes)

@@ -4,9 +4,10 @@
 //! Plain atomics: a request moves about six of them, each with one relaxed add.
 
 use crate::fault::FaultKind;
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// A number that only grows.
@@ -51,11 +52,11 @@ pub struct Tally(Mutex<BTreeMap<&'static str, u64>>);
 
 impl Tally {
     pub fn count(&self, reason: &'static str) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(reason).or_default() += 1;
+        *self.0.lock().entry(reason).or_default() += 1;
     }
 
     pub fn get(&self) -> BTreeMap<&'static str, u64> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.lock().clone()
     }
 }
 

@@ -35,11 +35,3 @@ pub use permit::{Full, Permit};
 pub use resolve::{BoxFuture, Resolve, SystemResolver};
 pub use tls::{ExtraRoots, Tls, TlsError, Trust};
 pub use total::OpenConnections;
-
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
-/// Locks also after a panic elsewhere: every state kept behind a lock here is
-/// whole between two statements.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}

@@ -1,6 +1,5 @@
 //! How long a handler has waited for its client.
-
-use std::sync::{Mutex, PoisonError};
+use parking_lot::{Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -35,7 +34,7 @@ impl Waited {
         state.before + state.since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock()
     }
 }

@@ -6,11 +6,12 @@
 //! file. So all of it is opened first, in one trip to a blocking thread, and
 //! each question is answered from that, at once and always alike.
 
+use parking_lot::Mutex;
 use std::future::{Ready, ready};
 use std::io::{self, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -124,7 +125,7 @@ impl Backend for Snapshot {
     /// be given away: a copy would be one more descriptor.
     fn open(&self, path: PathBuf) -> Self::OpenFuture {
         ready(self.find(&path).and_then(|opened| {
-            let file = opened.file.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let file = opened.file.lock().take();
             let file = file.ok_or_else(|| io::Error::other("a file was opened twice"))?;
             let mut file = tokio::fs::File::from_std(file);
             file.set_max_buf_size(CHUNK);

@@ -3,8 +3,9 @@
 use super::ServerLimits;
 use anyhow::Result;
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// The limits of the server as they are now, shared by all who keep to them.
 #[derive(Clone)]
@@ -55,7 +56,7 @@ impl LiveLimits {
     /// Puts in force what is possible.
     pub fn set(&self, possible: Arc<ServerLimits>) {
         // Held meanwhile, so that all follow in one order.
-        let followers = self.0.followers.lock().unwrap_or_else(PoisonError::into_inner);
+        let followers = self.0.followers.lock();
         self.0.now.store(possible.clone());
         followers.iter().for_each(|follow| follow(&possible));
     }
@@ -70,7 +71,7 @@ impl LiveLimits {
     /// Calls `follow` with the limits after each change. For as long as the limits are
     /// there: it is for what lives as long as the process.
     pub fn follow(&self, follow: impl Fn(&ServerLimits) + Send + Sync + 'static) {
-        let mut followers = self.0.followers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut followers = self.0.followers.lock();
         followers.push(Box::new(follow));
     }
 }

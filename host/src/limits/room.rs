@@ -1,8 +1,9 @@
 //! Room for so many of something, whose number may change while it is in use.
 
 use super::{LiveLimits, ServerLimits};
+use parking_lot::{Mutex, MutexGuard};
 use std::future::pending;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use tokio::sync::{Semaphore, TryAcquireError};
 
 /// Room for so many. Clones share it.
@@ -99,7 +100,7 @@ impl Room {
 
 impl Inner {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Saying seldom what others can make happen often.
 
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Between two lines about the same: a person who reads them learns nothing new from
@@ -34,7 +34,7 @@ impl<K: Ord> Seldom<K> {
     }
 
     fn speak_at(&self, key: K, now: Instant) -> Option<u64> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.0.lock();
         let mut key = Some(key);
         if all.len() >= KEYS && !all.contains_key(&key) {
             all.retain(|_, last| now.duration_since(last.spoke) < PAUSE);
@@ -82,10 +82,10 @@ mod tests {
         let (seldom, start) = (Seldom::new(), Instant::now());
         let said = (0..10_000).filter(|key| seldom.speak_at(*key, start).is_some()).count();
         assert_eq!(said, KEYS + 1, "one more for all others together");
-        assert_eq!(seldom.0.lock().unwrap().len(), KEYS + 1);
+        assert_eq!(seldom.0.lock().len(), KEYS + 1);
         // Whoever is silent for long gives up its place.
         let later = start + PAUSE;
         assert_eq!(seldom.speak_at(10_000, later), Some(0));
-        assert_eq!(seldom.0.lock().unwrap().len(), 1);
+        assert_eq!(seldom.0.lock().len(), 1);
     }
 }

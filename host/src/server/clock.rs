@@ -7,8 +7,7 @@
 use super::reader::Leaving;
 use crate::limits::ServerLimits;
 use http::Version;
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use parking_lot::{Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -241,7 +240,7 @@ impl ConnectionClock {
         stalled.into_iter().chain(gone).chain(waiting).min_by_key(|(at, _)| *at)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock()
     }
 }

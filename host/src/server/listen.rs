@@ -6,10 +6,11 @@ use crate::limits::{LiveLimits, Place, Room};
 use crate::logging::Seldom;
 use crate::meter::ServerMeter;
 use anyhow::{Context, Result};
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
@@ -118,7 +119,7 @@ impl Connections {
         // Behind loopback is a proxy, or the operator.
         let counted = !peer.is_loopback();
         if counted {
-            let mut addresses = self.0.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut addresses = self.0.addresses.lock();
             let open = addresses.entry(peer).or_default();
             if *open >= self.0.limits.now().connections_per_address {
                 return None;
@@ -138,7 +139,7 @@ impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         self.meter.connections.sub(1);
         let Some((connections, peer)) = &self.counted else { return };
-        let mut addresses = connections.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut addresses = connections.addresses.lock();
         if let Some(open) = addresses.get_mut(peer) {
             *open -= 1;
             if *open == 0 {

@@ -11,9 +11,10 @@ use crate::route::{RouteKey, Routes};
 use anyhow::{Context, Result};
 use arc_swap::{ArcSwap, Guard};
 use http::{HeaderValue, StatusCode};
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 /// Everything that is served at one moment. Immutable.
@@ -177,19 +178,19 @@ impl Registry {
 
     /// The handler of this name, whether or not it is part of the site.
     pub(super) fn handler(&self, name: &HandlerName) -> Arc<Handler> {
-        let mut handlers = self.handlers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut handlers = self.handlers.lock();
         handlers.entry(name.clone()).or_insert_with(|| Handler::new(name.clone())).clone()
     }
 
     /// All handlers that there have been. Requests of one that is gone may still run.
     pub fn handlers(&self) -> Vec<Arc<Handler>> {
-        let handlers = self.handlers.lock().unwrap_or_else(PoisonError::into_inner);
+        let handlers = self.handlers.lock();
         handlers.values().cloned().collect()
     }
 
     /// Swaps one generation in. Returns false if its handler is gone.
     pub(super) fn swap_generation(&self, generation: Arc<Generation>) -> bool {
-        let _one = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one = self.changing.lock();
         let old = self.site.load_full();
         let Some((_, replaced)) = old.find(generation.handler()) else { return false };
         let replaced = replaced.clone();
@@ -202,7 +203,7 @@ impl Registry {
     /// Swaps the whole site, and the limits of the server. Generations that the new one
     /// does not have drain.
     pub(super) fn swap_site(&self, site: Site, limits: Arc<ServerLimits>) {
-        let _one = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one = self.changing.lock();
         let kept: Vec<Arc<Generation>> = site.handlers().map(|(_, g)| g.clone()).collect();
         let old = self.site.swap(Arc::new(site));
         self.limits.set(limits);
@@ -215,7 +216,7 @@ impl Registry {
 
     /// Replaced generations that still serve somebody.
     pub fn draining(&self) -> Vec<Arc<Generation>> {
-        let draining = self.draining.lock().unwrap_or_else(PoisonError::into_inner);
+        let draining = self.draining.lock();
         draining.iter().filter_map(Weak::upgrade).filter(|g| g.pool.instances() > 0).collect()
     }
 
@@ -224,7 +225,7 @@ impl Registry {
     fn drain(&self, generation: Arc<Generation>) {
         generation.pool.retire();
         let weak = Arc::downgrade(&generation);
-        let mut draining = self.draining.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut draining = self.draining.lock();
         draining.retain(|weak| weak.strong_count() > 0);
         draining.push(weak.clone());
         drop(draining);

@@ -5,9 +5,9 @@ use super::handler::{Generation, Handler};
 use super::registry::Registry;
 use crate::id::GenerationNumber;
 use crate::wasm::Origin;
+use parking_lot::Mutex;
 use serde::Serialize;
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 /// How many reloads are remembered of a handler, and of the config.
@@ -91,19 +91,19 @@ pub struct RouteStatus {
 
 impl ReloadLog {
     pub(super) fn succeeded(&self, generation: Option<GenerationNumber>, took: Duration) {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.0.lock();
         state.trouble = None;
         state.push(ReloadStatus::ok(generation, took));
     }
 
     /// Some of it was reloaded. What is wrong with the rest stays so.
     pub(super) fn succeeded_in_part(&self, took: Duration) {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.0.lock();
         state.push(ReloadStatus::ok(None, took));
     }
 
     pub(super) fn failed(&self, result: &'static str, reason: &str, took: Duration) {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.0.lock();
         state.trouble = Some(reason.to_owned());
         let (at, reason) = (now(), Some(reason.to_owned()));
         state.push(ReloadStatus {
@@ -117,15 +117,15 @@ impl ReloadLog {
 
     /// The file is again what serves. Returns whether something was wrong with it.
     pub(super) fn recovered(&self) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).trouble.take().is_some()
+        self.0.lock().trouble.take().is_some()
     }
 
     pub fn trouble(&self) -> Option<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).trouble.clone()
+        self.0.lock().trouble.clone()
     }
 
     fn history(&self) -> Vec<ReloadStatus> {
-        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = self.0.lock();
         state.history.iter().rev().cloned().collect()
     }
 }

@@ -1,6 +1,5 @@
 //! One open connection and the tasks that drive it. Dropping it closes it.
 
-use super::lock;
 use super::outgoing::Protocol;
 use super::socket::Socket;
 use super::upload::Upload;
@@ -8,10 +7,11 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use parking_lot::Mutex;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
@@ -111,7 +111,7 @@ impl Http2 {
             .await?;
         let allowed = Arc::new(AtomicUsize::new(connection.current_max_send_streams()));
         let published = allowed.clone();
-        lock(&tasks.0).spawn(poll_fn(move |cx| {
+        tasks.0.lock().spawn(poll_fn(move |cx| {
             let ended = Pin::new(&mut connection).poll(cx);
             published.store(connection.current_max_send_streams(), Ordering::Relaxed);
             ended.map(drop)
@@ -135,7 +135,7 @@ impl Http2 {
     }
 
     pub(super) fn last_use(&self) -> Instant {
-        *lock(&self.last_use)
+        *self.last_use.lock()
     }
 }
 
@@ -161,7 +161,7 @@ impl Stream {
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        *lock(&self.0.last_use) = Instant::now();
+        *self.0.last_use.lock() = Instant::now();
         self.0.streams.fetch_sub(1, Ordering::Relaxed);
     }
 }
@@ -193,7 +193,7 @@ where
         let Some(tasks) = self.0.upgrade() else {
             return;
         };
-        let mut tasks = lock(&tasks);
+        let mut tasks = tasks.lock();
         while tasks.try_join_next().is_some() {}
         tasks.spawn(task);
     }

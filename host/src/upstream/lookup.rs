@@ -6,12 +6,12 @@
 //! until it has really ended, even if every request has stopped waiting. A
 //! handler that asks for slow names blocks itself and nobody else.
 
-use super::lock;
 use super::resolve::Resolve;
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 /// Names looked up at once by one handler; there are 512 threads for those of all
@@ -39,7 +39,7 @@ impl Lookups {
     /// The addresses of `host`, from a lookup that is under way or a new one.
     /// Without a deadline: that is the caller's.
     pub(super) async fn lookup(&self, host: &str) -> Answer {
-        let under_way = lock(&self.running).get(host).cloned();
+        let under_way = self.running.lock().get(host).cloned();
         let mut answer = match under_way {
             Some(answer) => answer,
             None => match self.slots.clone().acquire_owned().await {
@@ -56,7 +56,7 @@ impl Lookups {
         host: &str,
         slot: OwnedSemaphorePermit,
     ) -> watch::Receiver<Option<Answer>> {
-        let mut running = lock(&self.running);
+        let mut running = self.running.lock();
         // Another may have started it while this one waited for a slot.
         if let Some(answer) = running.get(host) {
             return answer.clone();
@@ -83,7 +83,7 @@ struct Ended {
 
 impl Drop for Ended {
     fn drop(&mut self) {
-        lock(&self.running).remove(&self.host);
+        self.running.lock().remove(&self.host);
     }
 }
 

@@ -7,12 +7,12 @@
 
 use super::connection::{Connection, Http1, Http2, Stream};
 use super::lease::{Held, Lease};
-use super::lock;
 use super::permit::{Full, Permit, Permits};
 use futures_util::FutureExt;
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::{Notify, OwnedMutexGuard};
 use tokio::time::{Instant, sleep};
@@ -135,7 +135,7 @@ impl Pool {
     /// Waits for the turn to connect, where connections may be shared.
     async fn turn(self: &Arc<Self>, origin: &Arc<str>) -> Option<OwnedMutexGuard<()>> {
         let turn = {
-            let mut origins = lock(&self.origins);
+            let mut origins = self.origins.lock();
             // An origin that cannot be connected to is not remembered for ever.
             self.sweep_later(&mut origins);
             let origin = origins.all.entry(origin.clone()).or_default();
@@ -143,13 +143,13 @@ impl Pool {
         };
         let turn = turn?.lock_owned().await;
         // Whoever had it before may have found out.
-        let origins = lock(&self.origins);
+        let origins = self.origins.lock();
         let only_http1 = origins.all.get(origin).is_some_and(|origin| origin.only_http1);
         (!only_http1).then_some(turn)
     }
 
     fn take(&self, origin: &Arc<str>, reuse: Reuse, crowd: Crowd) -> Option<Held> {
-        let mut origins = lock(&self.origins);
+        let mut origins = self.origins.lock();
         let origin = origins.all.get_mut(origin)?;
         origin.shared.retain(|connection| connection.is_open());
         let shared = match crowd {
@@ -182,7 +182,7 @@ impl Pool {
 
     /// Frees a permit soon. False if no connection is idle.
     pub(super) fn close_one_idle(&self) -> bool {
-        let mut origins = lock(&self.origins);
+        let mut origins = self.origins.lock();
         let oldest = origins.all.values_mut().filter(|origin| !origin.idle.is_empty());
         if let Some(origin) = oldest.min_by_key(|origin| origin.idle[0].since) {
             origin.idle.remove(0).connection.close();
@@ -199,7 +199,7 @@ impl Pool {
 
     /// Takes back a connection that is ready for the next request.
     pub(super) fn put(self: &Arc<Self>, origin: &Arc<str>, connection: Http1) {
-        let mut origins = lock(&self.origins);
+        let mut origins = self.origins.lock();
         let kept = origins.all.entry(origin.clone()).or_default();
         if kept.idle.len() < IDLE_PER_ORIGIN {
             kept.idle.push(Idle { connection, since: Instant::now() });
@@ -212,14 +212,14 @@ impl Pool {
     }
 
     fn share(self: &Arc<Self>, origin: &Arc<str>, connection: &Arc<Http2>) {
-        let mut origins = lock(&self.origins);
+        let mut origins = self.origins.lock();
         origins.all.entry(origin.clone()).or_default().shared.push(connection.clone());
         self.sweep_later(&mut origins);
     }
 
     /// Lets go of them, so that the last stream's end is the connection's.
     pub(super) fn forget_retired(&self, origin: &Arc<str>) {
-        if let Some(origin) = lock(&self.origins).all.get_mut(origin) {
+        if let Some(origin) = self.origins.lock().all.get_mut(origin) {
             origin.shared.retain(|connection| connection.is_open());
         }
     }
@@ -243,7 +243,7 @@ impl Pool {
 
     /// Closes what has been idle for too long. False once nothing is left.
     fn sweep(&self) -> bool {
-        let mut origins = lock(&self.origins);
+        let mut origins = self.origins.lock();
         origins.all.retain(|_, origin| {
             let idle = |c: &mut Idle| c.connection.is_ready() && c.since.elapsed() < self.idle;
             origin.idle.extract_if(.., |c| !idle(c)).for_each(|c| c.connection.close());
@@ -292,7 +292,7 @@ impl Place {
     pub(super) fn fill(self, connection: Connection) -> Lease {
         let held = match connection {
             Connection::Http1(connection) => {
-                if let Some(origin) = lock(&self.pool.origins).all.get_mut(&self.origin) {
+                if let Some(origin) = self.pool.origins.lock().all.get_mut(&self.origin) {
                     origin.only_http1 = true;
                 }
                 Held::Http1(connection)

@@ -3,13 +3,13 @@
 //! The system's roots take tens of milliseconds to read, so they are read at
 //! the first `https` request, once for all who trust the same file.
 
-use super::lock;
 use crate::offload::UPSTREAM;
+use parking_lot::Mutex;
 use rustls::client::Resumption;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Weak};
 use tokio::sync::OnceCell;
 
 /// TLS sessions that one handler remembers to resume.
@@ -59,7 +59,7 @@ impl ExtraRoots {
 impl Trust {
     /// Trust in the system's roots and in `extra`.
     pub fn with(&self, extra: &ExtraRoots) -> Arc<Tls> {
-        let mut known = lock(&self.0);
+        let mut known = self.0.lock();
         known.retain(|tls| tls.strong_count() > 0);
         if let Some(same) = known.iter().filter_map(Weak::upgrade).find(|tls| tls.extra == *extra) {
             return same;

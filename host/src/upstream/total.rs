@@ -1,10 +1,10 @@
 //! How many connections all handlers together have open to other hosts. Each is a
 //! descriptor, and no handler shall use up those of the process.
 
-use super::lock;
 use super::pool::Pool;
 use crate::limits::{Place, Room};
-use std::sync::{Arc, Mutex, Weak};
+use parking_lot::Mutex;
+use std::sync::{Arc, Weak};
 
 /// The connections of one process. Clones share one number.
 #[derive(Clone, Debug)]
@@ -41,7 +41,7 @@ impl OpenConnections {
 
     /// Counts the connections of `pool` among those that can give way.
     pub(super) fn add(&self, pool: &Arc<Pool>) {
-        let mut pools = lock(&self.0.pools);
+        let mut pools = self.0.pools.lock();
         pools.retain(|pool| pool.strong_count() > 0);
         pools.push(Arc::downgrade(pool));
     }
@@ -49,7 +49,7 @@ impl OpenConnections {
     /// Frees a permit soon, if any handler has an idle connection.
     pub(super) fn close_one_idle(&self) {
         // A pool is neither locked nor dropped under this lock.
-        let pools: Vec<_> = lock(&self.0.pools).iter().filter_map(Weak::upgrade).collect();
+        let pools: Vec<_> = self.0.pools.lock().iter().filter_map(Weak::upgrade).collect();
         let _any = pools.iter().any(|pool| pool.close_one_idle());
     }
 }

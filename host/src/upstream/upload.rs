@@ -5,12 +5,12 @@
 //! its producer has not written yet runs against no limit here.
 
 use super::error::UpstreamError;
-use super::lock;
 use crate::body::{Body, BodyError};
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
+use parking_lot::Mutex;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -76,7 +76,7 @@ pub(super) fn upload(body: Body, declared: Option<u64>) -> (Upload, Watch) {
 impl Watch {
     /// Starts the clock: the request is handed to a connection now.
     pub(super) fn start(&self) {
-        let mut state = lock(&self.0);
+        let mut state = self.0.lock();
         let now = Instant::now();
         state.turn = match state.source {
             Source::Open(_) => Turn::Peer(now),
@@ -85,12 +85,12 @@ impl Watch {
     }
 
     pub(super) fn turn(&self) -> Turn {
-        lock(&self.0).turn
+        self.0.lock().turn
     }
 
     /// What went wrong with the body itself.
     pub(super) fn failure(&self) -> Option<BodyError> {
-        lock(&self.0).failure.clone()
+        self.0.lock().failure.clone()
     }
 
     /// When to look again, or what the peer has failed to do in time.
@@ -112,13 +112,13 @@ impl Watch {
 
     /// The same upload for a second attempt, which only an empty one allows.
     pub(super) fn again(&self) -> Option<Upload> {
-        lock(&self.0).empty.then(|| Upload(self.0.clone()))
+        self.0.lock().empty.then(|| Upload(self.0.clone()))
     }
 
     /// Lets go of the rest of the body, if there is one. Returns whether there
     /// was: then the peer is left in the middle of a request.
     pub(super) fn abandon(&self) -> bool {
-        let mut state = lock(&self.0);
+        let mut state = self.0.lock();
         if !matches!(state.source, Source::Open(_)) {
             return false;
         }
@@ -139,15 +139,15 @@ impl HttpBody for Upload {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        lock(&self.0).poll_frame(cx)
+        self.0.lock().poll_frame(cx)
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(lock(&self.0).source, Source::Ended)
+        matches!(self.0.lock().source, Source::Ended)
     }
 
     fn size_hint(&self) -> SizeHint {
-        let state = lock(&self.0);
+        let state = self.0.lock();
         match &state.source {
             // hyper asks before the first frame only.
             Source::Open(body) if state.rest.is_empty() => body.size_hint(),
@@ -162,7 +162,7 @@ impl HttpBody for Upload {
 impl Drop for Upload {
     fn drop(&mut self) {
         Watch(self.0.clone()).abandon();
-        let mut state = lock(&self.0);
+        let mut state = self.0.lock();
         if !matches!(state.turn, Turn::Answer(_)) {
             state.turn = Turn::Answer(Instant::now());
         }

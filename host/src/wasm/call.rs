@@ -13,9 +13,10 @@ use crate::fault::Fault;
 use crate::id::RequestId;
 use crate::limits::{HandlerLimits, Size};
 use http::Response;
+use parking_lot::Mutex;
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
@@ -91,7 +92,7 @@ impl Call {
     /// Resolves with the guest's answer, or with what went wrong before its head.
     pub(crate) async fn answer(&self) -> Result<Response<Body>, Fault> {
         poll_fn(|cx| {
-            let mut reply = lock(&self.reply);
+            let mut reply = self.reply.lock();
             match std::mem::replace(&mut *reply, Reply::Taken) {
                 Reply::Here(answer) => Poll::Ready(*answer),
                 Reply::Awaited(_) | Reply::Taken => {
@@ -121,7 +122,7 @@ impl Call {
     }
 
     fn reply(&self, answer: Result<Response<Body>, Fault>) {
-        let mut reply = lock(&self.reply);
+        let mut reply = self.reply.lock();
         let Reply::Awaited(waker) = &mut *reply else { return };
         let waker = waker.take();
         *reply = Reply::Here(Box::new(answer));
@@ -133,31 +134,31 @@ impl Call {
 
     /// Takes a seat in an instance.
     pub(crate) fn sit(&self, seat: &Arc<Seat>) {
-        *lock(&self.seat) = Some(seat.clone());
+        *self.seat.lock() = Some(seat.clone());
         seat.joined(self);
     }
 
     /// Leaves an instance that has not begun with it.
     pub(crate) fn stand_up(&self) {
-        let seat = lock(&self.seat).take();
+        let seat = self.seat.lock().take();
         if let Some(seat) = seat {
             seat.left(self);
         }
     }
 
     pub(crate) fn is_seated(&self) -> bool {
-        lock(&self.seat).is_some()
+        self.seat.lock().is_some()
     }
 
     fn seat(&self) -> Option<Arc<Seat>> {
-        lock(&self.seat).clone()
+        self.seat.lock().clone()
     }
 
     /// Nobody wants the answer any more: what the guest waits for on behalf of
     /// this call ends, and an instance that works for nobody is dropped.
     pub(crate) fn abandon(&self) {
         // An answer that nobody took holds this call in its body.
-        let unwanted = std::mem::replace(&mut *lock(&self.reply), Reply::Taken);
+        let unwanted = std::mem::replace(&mut *self.reply.lock(), Reply::Taken);
         drop(unwanted);
         let was =
             self.state.compare_exchange(RUNNING, ABANDONED, Ordering::AcqRel, Ordering::Acquire);
@@ -196,7 +197,7 @@ impl Call {
 
     /// Has `body` end with this call.
     pub(crate) fn hold(&self, body: &Arc<HeldBody>) {
-        let mut held = lock(&self.outbound().held);
+        let mut held = self.outbound().held.lock();
         held.retain(|body| body.strong_count() > 0);
         held.push(Arc::downgrade(body));
         drop(held);
@@ -214,7 +215,7 @@ impl Call {
 
     fn cut_held(&self) {
         let Some(outbound) = self.outbound.get() else { return };
-        let held = std::mem::take(&mut *lock(&outbound.held));
+        let held = std::mem::take(&mut *outbound.held.lock());
         for body in held.iter().filter_map(Weak::upgrade) {
             body.cut();
         }
@@ -240,11 +241,6 @@ impl Call {
             }
         }
     }
-}
-
-/// No code panics while it holds one of these, so poison means nothing.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl std::fmt::Debug for Call {

@@ -7,8 +7,9 @@
 //! kind is loaded.
 
 use crate::limits::ServerLimits;
+use parking_lot::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 use wasmtime::{
     Config, Enabled, Engine, EngineWeak, InstanceAllocationStrategy, PoolingAllocationConfig,
@@ -98,7 +99,7 @@ impl Ticks {
 
     /// From now on, guests of `engine` are interrupted.
     fn interrupt(&self, engine: &Engine) {
-        let mut engines = self.engines.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut engines = self.engines.lock();
         let known =
             |weak: &EngineWeak| weak.upgrade().is_some_and(|known| Engine::same(&known, engine));
         if !engines.iter().any(known) {
@@ -108,7 +109,7 @@ impl Ticks {
 
     fn tick(&self) {
         self.count.fetch_add(1, Ordering::Relaxed);
-        let engines = self.engines.lock().unwrap_or_else(PoisonError::into_inner);
+        let engines = self.engines.lock();
         for engine in engines.iter().filter_map(EngineWeak::upgrade) {
             engine.increment_epoch();
         }

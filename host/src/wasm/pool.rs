@@ -28,11 +28,12 @@ use crate::id::RequestId;
 use crate::meter::HandlerMeter;
 use futures_util::FutureExt;
 use http::{Method, Request, Response};
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
@@ -280,7 +281,7 @@ impl Pool {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

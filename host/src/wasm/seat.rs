@@ -6,9 +6,10 @@ use super::pool::Job;
 use crate::fault::{Fault, FaultKind};
 use futures_util::task::AtomicWaker;
 use http::Response;
+use parking_lot::Mutex;
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use wasmtime::component::GuestTaskId;
 use wasmtime_wasi_http::WasiBody;
@@ -79,13 +80,13 @@ impl Seat {
     pub(crate) fn assign(self: &Arc<Self>, job: Job) {
         job.call.sit(self);
         self.taken.fetch_add(1, Ordering::Relaxed);
-        lock(&self.inbox).push_back(job);
+        self.inbox.lock().push_back(job);
         self.ring();
     }
 
     /// Takes back the requests that the instance has not begun.
     pub(crate) fn give_back(&self) -> VecDeque<Job> {
-        let jobs = std::mem::take(&mut *lock(&self.inbox));
+        let jobs = std::mem::take(&mut *self.inbox.lock());
         for job in &jobs {
             job.call.stand_up();
         }
@@ -106,7 +107,7 @@ impl Seat {
     }
 
     pub(crate) fn live(&self) -> usize {
-        lock(&self.counts).live
+        self.counts.lock().live
     }
 
     pub(crate) fn is_retiring(&self) -> bool {
@@ -116,7 +117,7 @@ impl Seat {
     // What calls do.
 
     pub(crate) fn joined(&self, call: &Call) {
-        let mut counts = lock(&self.counts);
+        let mut counts = self.counts.lock();
         counts.live += 1;
         let gone = call.is_abandoned();
         counts.abandoned += usize::from(gone);
@@ -125,7 +126,7 @@ impl Seat {
     }
 
     pub(crate) fn abandoned(&self, call: &Call) {
-        let mut counts = lock(&self.counts);
+        let mut counts = self.counts.lock();
         if call.membership.load(Ordering::Relaxed) == Membership::LIVE {
             counts.abandoned += 1;
             call.membership.store(Membership::ABANDONED, Ordering::Relaxed);
@@ -136,7 +137,7 @@ impl Seat {
 
     pub(crate) fn left(&self, call: &Call) {
         self.end(call);
-        let mut counts = lock(&self.counts);
+        let mut counts = self.counts.lock();
         match call.membership.swap(Membership::LEFT, Ordering::Relaxed) {
             Membership::LIVE => counts.live -= 1,
             Membership::ABANDONED => {
@@ -179,7 +180,7 @@ impl Seat {
     }
 
     pub(crate) fn next_job(&self) -> Option<Job> {
-        lock(&self.inbox).pop_front()
+        self.inbox.lock().pop_front()
     }
 
     /// Has the instance look at its seat again at its next turn.
@@ -188,7 +189,7 @@ impl Seat {
     }
 
     pub(crate) fn has_jobs(&self) -> bool {
-        !lock(&self.inbox).is_empty()
+        !self.inbox.lock().is_empty()
     }
 
     pub(crate) fn taken(&self) -> u64 {
@@ -222,7 +223,7 @@ impl Seat {
 
     /// All that the instance works for is unwanted.
     pub(crate) fn is_abandoned(&self) -> bool {
-        let counts = *lock(&self.counts);
+        let counts = *self.counts.lock();
         counts.abandoned > 0 && counts.abandoned == counts.live
     }
 
@@ -235,11 +236,11 @@ impl Seat {
     }
 
     pub(crate) fn begin(&self, task: Option<GuestTaskId>, call: &Arc<Call>) {
-        lock(&self.calls).push(Running { task, call: call.clone(), cpu: Duration::ZERO });
+        self.calls.lock().push(Running { task, call: call.clone(), cpu: Duration::ZERO });
     }
 
     fn end(&self, call: &Call) {
-        lock(&self.calls).retain(|running| !std::ptr::eq(&*running.call, call));
+        self.calls.lock().retain(|running| !std::ptr::eq(&*running.call, call));
     }
 
     /// The call that one of `tasks` works for; where the world runs one call at a time,
@@ -248,7 +249,7 @@ impl Seat {
         &self,
         tasks: impl IntoIterator<Item = GuestTaskId>,
     ) -> Option<Arc<Call>> {
-        let calls = lock(&self.calls);
+        let calls = self.calls.lock();
         if let [only @ Running { task: None, .. }] = calls.as_slice() {
             return Some(only.call.clone());
         }
@@ -258,7 +259,7 @@ impl Seat {
 
     /// Adds computing time to a call and returns its sum.
     pub(crate) fn charge(&self, call: &Arc<Call>, spent: Duration) -> Duration {
-        let mut calls = lock(&self.calls);
+        let mut calls = self.calls.lock();
         let Some(running) = calls.iter_mut().find(|running| Arc::ptr_eq(&running.call, call))
         else {
             return Duration::ZERO;
@@ -268,28 +269,28 @@ impl Seat {
     }
 
     pub(crate) fn set_culprit(&self, call: Option<Arc<Call>>) {
-        *lock(&self.culprit) = call;
+        *self.culprit.lock() = call;
     }
 
     pub(crate) fn take_culprit(&self) -> Option<Arc<Call>> {
-        lock(&self.culprit).take()
+        self.culprit.lock().take()
     }
 
     /// Keeps a head until the guest gives way: by then small bodies are complete
     /// and can be sent in one write.
     pub(crate) fn post(&self, call: Arc<Call>, response: Response<WasiBody>) {
-        lock(&self.outbox).push((call, response));
+        self.outbox.lock().push((call, response));
     }
 
     pub(crate) fn take_posted(&self) -> Vec<(Arc<Call>, Response<WasiBody>)> {
-        std::mem::take(&mut *lock(&self.outbox))
+        std::mem::take(&mut *self.outbox.lock())
     }
 
     /// The instance is gone: those who are to blame failed of `fault`, and the others of
     /// having shared the instance with it. Returns how many there were.
     pub(crate) fn fail_all(&self, blame: &Blame, fault: &Fault) -> usize {
-        let running = std::mem::take(&mut *lock(&self.calls));
-        let waiting = std::mem::take(&mut *lock(&self.inbox));
+        let running = std::mem::take(&mut *self.calls.lock());
+        let waiting = std::mem::take(&mut *self.inbox.lock());
         let calls: Vec<Arc<Call>> = running
             .into_iter()
             .map(|r| r.call)
@@ -316,11 +317,11 @@ impl Seat {
 
     /// Lets go of all that would keep this seat, and the task of its instance, alive.
     pub(crate) fn leave(&self) {
-        let running = std::mem::take(&mut *lock(&self.calls));
+        let running = std::mem::take(&mut *self.calls.lock());
         for running in running {
             running.call.finish();
         }
-        let waiting = std::mem::take(&mut *lock(&self.inbox));
+        let waiting = std::mem::take(&mut *self.inbox.lock());
         for job in waiting {
             job.call.finish();
         }
@@ -348,9 +349,4 @@ impl std::fmt::Debug for Seat {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Seat").field("live", &self.live()).finish_non_exhaustive()
     }
-}
-
-/// No code panics while it holds one of these, so poison means nothing.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

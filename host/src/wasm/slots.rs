@@ -3,8 +3,9 @@
 
 use super::pool::Pool;
 use crate::limits::LiveLimits;
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Slots(Arc<Mutex<State>>);
@@ -59,7 +60,7 @@ impl Slots {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

@@ -7,11 +7,12 @@ use crate::upstream::{BoxFuture, Options, Resolve, SystemResolver, Tls, Upstream
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::BodyExt;
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -265,7 +266,7 @@ impl Table {
     pub(super) fn with(self, host: &str, answers: &[&[&str]]) -> Self {
         let parse = |answer: &&[&str]| answer.iter().map(|ip| ip.parse().unwrap()).collect();
         let answers = answers.iter().map(parse).collect();
-        self.answers.lock().unwrap().insert(host.to_owned(), answers);
+        self.answers.lock().insert(host.to_owned(), answers);
         self
     }
 
@@ -278,7 +279,7 @@ impl Resolve for Table {
     fn resolve<'a>(&'a self, host: &'a str) -> BoxFuture<'a, io::Result<Vec<IpAddr>>> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         Box::pin(async move {
-            let mut answers = self.answers.lock().unwrap();
+            let mut answers = self.answers.lock();
             let answers = answers.get_mut(host).ok_or(io::ErrorKind::NotFound)?;
             Ok(if answers.len() > 1 { answers.remove(0) } else { answers[0].clone() })
         })

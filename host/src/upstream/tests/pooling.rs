@@ -5,8 +5,9 @@ use crate::body::Body;
 use crate::upstream::{Options, SystemResolver};
 use http::Request;
 use http_body_util::BodyExt;
+use parking_lot::Mutex;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::{mpsc, oneshot};
@@ -50,7 +51,7 @@ async fn an_upstream_that_is_dropped_closes_what_it_kept() {
     let (closed, is_closed) = oneshot::channel();
     let closed = Mutex::new(Some(closed));
     let peer = Peer::start(move |_, mut stream| {
-        let closed = closed.lock().unwrap().take().unwrap();
+        let closed = closed.lock().take().unwrap();
         async move {
             read_head(&mut stream).await;
             stream.write_all(OK.as_bytes()).await.unwrap();
@@ -82,7 +83,7 @@ async fn time_from_drop_to_close(response: &'static str) -> Duration {
     let (closed, is_closed) = oneshot::channel();
     let closed = Mutex::new(Some(closed));
     let peer = Peer::start(move |_, mut stream| {
-        let (heard, closed) = (heard.clone(), closed.lock().unwrap().take().unwrap());
+        let (heard, closed) = (heard.clone(), closed.lock().take().unwrap());
         async move {
             read_head(&mut stream).await;
             stream.write_all(response.as_bytes()).await.unwrap();

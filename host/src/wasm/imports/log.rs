@@ -11,10 +11,11 @@ use crate::id::{GenerationNumber, HandlerName};
 use crate::meter::HandlerMeter;
 use bytes::Bytes;
 use lines::{Line, Lines};
+use parking_lot::Mutex;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use tokio::io::AsyncWrite;
 use wasmtime::component::{Linker, Resource};
@@ -65,11 +66,11 @@ impl GuestLog {
     }
 
     fn set_writer(&self, call: Option<Arc<Call>>) {
-        *self.0.writer.lock().unwrap_or_else(PoisonError::into_inner) = call;
+        *self.0.writer.lock() = call;
     }
 
     fn writer(&self) -> Option<Arc<Call>> {
-        let known = self.0.writer.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let known = self.0.writer.lock().clone();
         known.or_else(|| self.0.seat.call_of([]))
     }
 
@@ -129,7 +130,7 @@ impl Writer {
     fn push(&self, bytes: &[u8]) {
         let call = self.log.writer();
         let owner = call.as_ref().map(|call| call.id);
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lines = self.lines.lock();
         for line in lines.push(bytes, owner) {
             self.log.emit(self.stream, &line, call.as_ref());
         }
@@ -141,7 +142,7 @@ impl Drop for Writer {
         // The last handle goes with the instance: what has no newline yet never
         // gets one.
         if Arc::strong_count(&self.lines) == 1 {
-            let rest = self.lines.lock().unwrap_or_else(PoisonError::into_inner).finish();
+            let rest = self.lines.lock().finish();
             if let Some(line) = rest {
                 self.log.emit(self.stream, &line, self.log.writer().as_ref());
             }

@@ -12,8 +12,9 @@ use crate::policy::Denied;
 use crate::upstream::{Options, Upstream, UpstreamError};
 use http::{Request, Response};
 use http_body_util::BodyExt;
+use parking_lot::Mutex;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
 use wasmtime::AsContextMut;
 use wasmtime::component::{Accessor, HasData, Linker, Resource};
 use wasmtime_wasi::TrappableError;
@@ -64,11 +65,11 @@ impl Outbound {
     }
 
     fn set_sender(&self, call: Option<Arc<Call>>) {
-        *self.sender.lock().unwrap_or_else(PoisonError::into_inner) = call;
+        *self.sender.lock() = call;
     }
 
     fn sender(&self) -> Option<Arc<Call>> {
-        let known = self.sender.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let known = self.sender.lock().take();
         known.or_else(|| self.seat.as_ref().and_then(|seat| seat.call_of([])))
     }
 }

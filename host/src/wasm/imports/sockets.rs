@@ -17,9 +17,10 @@ use super::reporter::Reporter;
 use crate::policy::{Denied, Host, TcpGrants};
 use crate::upstream::{Upstream, UpstreamError};
 use answers::Answers;
+use parking_lot::Mutex;
 use permits::Permits;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use wasmtime::component::{HasData, Linker};
 use wasmtime_wasi::WasiCtxBuilder;
@@ -92,7 +93,7 @@ impl Sockets {
         let inner = &*self.0;
         let ip = address.ip().to_canonical();
         let literal = Host::Address(ip).to_string();
-        let names = inner.answers.lock().unwrap_or_else(PoisonError::into_inner).names_of(ip);
+        let names = inner.answers.lock().names_of(ip);
         let mut denied = None;
         for name in names.into_iter().chain([literal]) {
             let named = inner.grants.check_name(&name, address.port());
@@ -121,7 +122,7 @@ impl Sockets {
             tracing::debug!(%handler, %generation, phase = error.phase(), "lookup failed: {error}");
         })?;
         let found: Vec<IpAddr> = found.iter().map(IpAddr::to_canonical).collect();
-        let mut answers = self.0.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut answers = self.0.answers.lock();
         answers.note(&host, &found);
         Ok(found)
     }

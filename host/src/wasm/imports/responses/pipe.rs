@@ -10,8 +10,9 @@ use super::budget::{Budget, Charge};
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame};
+use parking_lot::{Mutex, MutexGuard};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use wasmtime::StoreContextMut;
 use wasmtime::component::{FutureConsumer, Resource, Source, StreamConsumer, StreamResult};
@@ -104,8 +105,7 @@ impl Shared {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // No code panics while it holds this, so poison means nothing.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

@@ -2,8 +2,9 @@
 
 use super::Sockets;
 use crate::upstream::Permit;
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use wasmtime::component::Resource;
 
 /// By the number that a socket has among the resources of its instance. What else keeps
@@ -42,6 +43,6 @@ impl Sockets {
     }
 
     fn permits(&self) -> MutexGuard<'_, HashMap<u32, Arc<Permit>>> {
-        self.0.permits.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.permits.0.lock()
     }
 }
