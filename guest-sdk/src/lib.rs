@@ -15,7 +15,7 @@
 //! crate-type = ["cdylib"]
 //!
 //! [dependencies]
-//! squall-sdk = "0.1"
+//! squall-sdk = { path = "../squall/guest-sdk" } # where Squall is checked out
 //!
 //! [profile.release]
 //! lto = true

@@ -12,25 +12,26 @@
 //! anyway, and a request that waits some microseconds for a busy instance to
 //! suspend can then share it.
 
+mod instance;
+
+pub(super) use instance::{Instance, Rest, Unbegun};
+
 use super::call::{Call, Reads, Ticket};
 use super::component::Component;
 use super::data::Blueprint;
 use super::engine::Ticks;
 use super::inspect::World;
-use super::seat::{Blame, Seat};
+use super::seat::Seat;
 use super::slots::{Slot, Slots};
-use super::trap;
 use super::worlds;
 use crate::body::{Body, Waited};
 use crate::config::Isolation;
 use crate::fault::{Fault, FaultKind};
 use crate::id::RequestId;
 use crate::meter::HandlerMeter;
-use futures_util::FutureExt;
 use http::{Method, Request, Response};
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::VecDeque;
-use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
@@ -69,14 +70,6 @@ struct State {
     busy: usize,
     waiting: VecDeque<Job>,
     retiring: bool,
-}
-
-/// What an instance that came to rest should do.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Rest {
-    /// A request has arrived meanwhile.
-    Work,
-    Wait,
 }
 
 impl Pool {
@@ -299,124 +292,6 @@ impl State {
         if seat.busy.swap(false, Ordering::Relaxed) {
             self.busy -= 1;
         }
-    }
-}
-
-/// What becomes of requests that an instance was given and has not begun when it ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unbegun {
-    GoElsewhere,
-    /// They fail with the instance.
-    Fail,
-}
-
-/// An instance while it lives: what it holds of the pool is given back when it
-/// ends, however it ends.
-pub(super) struct Instance {
-    pub(super) pool: Arc<Pool>,
-    pub(super) seat: Arc<Seat>,
-    slot: Option<Slot>,
-}
-
-impl Instance {
-    async fn run(self) {
-        let ended = AssertUnwindSafe(worlds::run(&self)).catch_unwind().await;
-        let Err(panic) = ended else { return };
-        self.pool.meter.panics.add(1);
-        let text = format!("the host panicked: {}", trap::panic_text(&*panic));
-        self.seat.fail_all(&Blame::All, &Fault::new(FaultKind::Bug, text));
-    }
-
-    /// The guest will not run again. What it was given and has not begun goes to another
-    /// instance, unless there will be none that can begin anything.
-    pub(super) fn close(&self, jobs: Unbegun) {
-        let mut state = self.pool.lock();
-        state.available.retain(|(seat, _)| !Arc::ptr_eq(seat, &self.seat));
-        state.come_to_rest(&self.seat);
-        if jobs == Unbegun::GoElsewhere {
-            self.give_back(&mut state);
-        }
-        drop(state);
-        self.pool.pump();
-    }
-
-    /// Called when the guest has come to rest. `can_take` tells whether it would
-    /// take another request now.
-    pub(super) fn rest(&self, can_take: bool) -> Rest {
-        let mut state = self.pool.lock();
-        if self.seat.is_blocked() {
-            self.give_back(&mut state);
-        }
-        if self.seat.has_jobs() {
-            return Rest::Work;
-        }
-        state.come_to_rest(&self.seat);
-        if can_take && let Some(job) = self.pool.next_waiting(&mut state) {
-            state.give(&self.seat, job);
-            return Rest::Work;
-        }
-        if can_take && !state.retiring && !self.seat.is_retiring() {
-            let listed = state.available.iter().any(|(seat, _)| Arc::ptr_eq(seat, &self.seat));
-            if !listed {
-                state.available.push((self.seat.clone(), Instant::now()));
-            }
-        }
-        let more = !state.waiting.is_empty();
-        drop(state);
-        if more {
-            self.pool.pump();
-        }
-        Rest::Wait
-    }
-
-    /// What it has not begun goes to others, who can begin sooner; and first, because it
-    /// came first.
-    fn give_back(&self, state: &mut State) {
-        for job in self.seat.give_back().into_iter().rev() {
-            state.waiting.push_front(job);
-        }
-        state.available.retain(|(seat, _)| !Arc::ptr_eq(seat, &self.seat));
-        self.pool.meter.queue.set(state.waiting.len());
-    }
-
-    /// Whether no request will come after those that it has.
-    pub(super) fn gets_no_more(&self) -> bool {
-        match self.pool.isolation {
-            Isolation::Request => true,
-            Isolation::Shared => {
-                self.seat.is_retiring()
-                    || self.seat.taken() >= self.pool.blueprint.limits.instance_requests
-            }
-        }
-    }
-
-    /// A fault that has no request to answer any more.
-    pub(super) fn count(&self, kind: FaultKind) {
-        self.pool.meter.fault(kind);
-    }
-
-    /// The guest failed after its last answer, which nobody but the operator can know.
-    pub(super) fn failed_alone(&self, fault: &Fault) {
-        self.count(fault.kind);
-        let (handler, generation) = (&self.pool.blueprint.handler, self.pool.blueprint.generation);
-        let (kind, cause) = (fault.kind.label(), &fault.detail);
-        tracing::warn!(%handler, %generation, kind, cause, "the handler failed after its answers");
-    }
-}
-
-impl Drop for Instance {
-    fn drop(&mut self) {
-        let mut state = self.pool.lock();
-        state.come_to_rest(&self.seat);
-        state.seats.retain(|seat| !Arc::ptr_eq(seat, &self.seat));
-        // They may have come after it was decided that it ends.
-        self.give_back(&mut state);
-        drop(state);
-        self.seat.leave();
-        self.pool.meter.instances.sub(1);
-        // The slot first: pumping may then use it.
-        drop(self.slot.take());
-        self.pool.pump();
     }
 }
 
