@@ -65,3 +65,18 @@ fn c32_a_stranger_vouches_for_nobody() {
     eventually(SOON, "the lines", || server.access().len() == 3);
     assert!(server.access().iter().all(|line| line["client"] == "127.0.0.1"));
 }
+
+#[test]
+fn c32_forwarded_fields_are_believed_from_trusted_peers() {
+    let site = Site::toml(
+        "[server]\ntrusted_proxies = [\"127.0.0.0/8\"]\n\
+         [[routes]]\nmount = \"/\"\nhandler = \"app\"\n[handlers.app]\ncomponent = \"app.wasm\"\n",
+    );
+    site.write("app.wasm", guest("faults03"));
+    let server = site.start();
+    let request = "GET /request HTTP/1.1\nHost: test\nX-Forwarded-For: 8.8.8.8\nX-Forwarded-Proto: https\nConnection: close\n\n";
+    let text = client::send(server.address, request).text();
+    assert!(text.contains("x-forwarded-for: 8.8.8.8\n"), "{text}");
+    assert!(text.contains("x-forwarded-for: 127.0.0.1"), "{text}");
+    assert!(text.contains("x-forwarded-proto: https"), "{text}");
+}

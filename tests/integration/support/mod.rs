@@ -8,6 +8,7 @@ pub(crate) mod h2;
 pub(crate) mod server;
 pub(crate) mod tls;
 pub(crate) mod upstream;
+pub(crate) mod versions;
 pub(crate) mod wat;
 
 use std::time::{Duration, Instant};
