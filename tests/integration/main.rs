@@ -34,6 +34,7 @@ mod refusals;
 mod reload;
 mod shutdown;
 mod sockets;
+mod slots;
 mod start;
 mod statics;
 mod streams;

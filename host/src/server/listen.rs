@@ -185,8 +185,10 @@ async fn accept_all(
     let mut draining = stage.clone();
     let accepting = async {
         loop {
-            let place = connections.room(&server.meter).await;
+            // Not held meanwhile: other listeners would go without.
+            drop(connections.room(&server.meter).await);
             let (stream, peer) = accept(&listener, &server).await;
+            let place = connections.room(&server.meter).await;
             server.meter.accepted.add(1);
             match connections.admit(place, peer.ip(), &server.meter) {
                 Some(permit) => {

@@ -69,7 +69,17 @@ struct State {
     seats: Vec<Arc<Seat>>,
     busy: usize,
     waiting: VecDeque<Job>,
-    retiring: bool,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    #[default]
+    Serving,
+    /// What has come is still served.
+    Retiring,
+    /// Nothing is.
+    Cut,
 }
 
 impl Pool {
@@ -170,21 +180,37 @@ impl Pool {
     /// No new requests will come: instances end as they run out of work.
     pub(crate) fn retire(&self) {
         let mut state = self.lock();
-        state.retiring = true;
+        state.stage = state.stage.max(Stage::Retiring);
         state.available.clear();
         for seat in &state.seats {
             seat.retire();
         }
     }
 
-    /// Ends every instance now.
+    /// Ends every instance now, and whoever waits for one.
     pub(crate) fn cut(&self) {
         let mut state = self.lock();
-        state.retiring = true;
+        state.stage = Stage::Cut;
         state.available.clear();
         for seat in &state.seats {
             seat.cut();
         }
+        let waiting = std::mem::take(&mut state.waiting);
+        self.meter.queue.set(0);
+        drop(state);
+        for job in waiting {
+            job.call.fail(self.cut_fault());
+        }
+    }
+
+    /// Why a request that was not answered within `drain` never is.
+    pub(super) fn cut_fault(&self) -> Fault {
+        let (generation, drain) = (self.blueprint.generation, self.blueprint.limits.drain);
+        let text = format!(
+            "generation {generation} was replaced or the server stops, and it had not finished within `drain` ({} ms)",
+            drain.as_millis()
+        );
+        Fault::new(FaultKind::Draining, text)
     }
 
     pub(crate) fn isolation(&self) -> Isolation {
@@ -197,11 +223,23 @@ impl Pool {
 
     /// Starts instances for waiting requests, as far as threads and slots allow.
     pub(crate) fn pump(self: &Arc<Self>) {
+        while let Some(instance) = self.next_instance() {
+            launch(instance);
+        }
+    }
+
+    /// An instance for the next request that waits, if there may be one.
+    fn next_instance(self: &Arc<Self>) -> Option<Instance> {
         let mut state = self.lock();
-        while !state.waiting.is_empty() {
-            let Some(slot) = self.slot(&state) else { return };
-            let Some(job) = self.next_waiting(&mut state) else { return };
-            self.start(&mut state, slot, job);
+        // First the request: a slot for nobody would be given back under this lock.
+        let job = self.next_waiting(&mut state)?;
+        match self.slot(&state) {
+            Some(slot) => Some(self.start(&mut state, slot, job)),
+            None => {
+                state.waiting.push_front(job);
+                self.meter.queue.set(state.waiting.len());
+                None
+            }
         }
     }
 
@@ -212,8 +250,13 @@ impl Pool {
             state.give(&seat, job);
             return Ok(());
         }
+        if state.stage == Stage::Cut {
+            return Err(self.cut_fault());
+        }
         if let Some(slot) = self.slot(&state) {
-            self.start(&mut state, slot, job);
+            let instance = self.start(&mut state, slot, job);
+            drop(state);
+            launch(instance);
             return Ok(());
         }
         let limit = usize::try_from(self.blueprint.limits.queue).unwrap_or(usize::MAX);
@@ -249,19 +292,17 @@ impl Pool {
         job
     }
 
-    fn start(self: &Arc<Self>, state: &mut State, slot: Slot, job: Job) {
+    /// An instance with its first request, which is to be launched.
+    fn start(self: &Arc<Self>, state: &mut State, slot: Slot, job: Job) -> Instance {
         let seat = Arc::new(Seat::default());
-        if state.retiring {
+        if state.stage > Stage::Serving {
             seat.retire();
         }
         state.seats.push(seat.clone());
         state.give(&seat, job);
         self.meter.instances_started.add(1);
         self.meter.instances.add(1);
-        let instance = Instance { pool: self.clone(), seat, slot: Some(slot) };
-        // Boxed as a trait object: the future starts others of its own kind.
-        let run: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(instance.run());
-        tokio::spawn(run);
+        Instance { pool: self.clone(), seat, slot: Some(slot) }
     }
 
     fn forget_abandoned(&self, ticket: &Ticket) {
@@ -303,6 +344,13 @@ impl Ticket {
         }
         answer
     }
+}
+
+/// Never under a pool's lock: a runtime that ends drops the instance here and now.
+fn launch(instance: Instance) {
+    // Boxed as a trait object: the future starts others of its own kind.
+    let run: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(instance.run());
+    tokio::spawn(run);
 }
 
 /// Ends shared instances that nobody has used for `idle`.

@@ -36,12 +36,13 @@ impl Slots {
     /// A slot for `pool`. Without one, the pool is pumped as soon as one is free.
     pub(crate) fn take(&self, pool: &Arc<Pool>) -> Option<Slot> {
         let mut state = self.lock();
+        let is_pool = |weak: &Weak<Pool>| std::ptr::eq(weak.as_ptr(), Arc::as_ptr(pool));
         if state.taken < state.limit {
             state.taken += 1;
+            state.waiting.retain(|weak| !is_pool(weak));
             return Some(Slot(self.clone()));
         }
-        let known = state.waiting.iter().any(|weak| std::ptr::eq(weak.as_ptr(), Arc::as_ptr(pool)));
-        if !known {
+        if !state.waiting.iter().any(is_pool) {
             state.waiting.push_back(Arc::downgrade(pool));
         }
         None
@@ -49,14 +50,25 @@ impl Slots {
 
     /// Instances that there are stay, also if they are more than that.
     fn resize(&self, limit: u64) {
-        let mut state = self.lock();
-        state.limit = limit;
-        // Those for which there is still no room come back in the same order.
-        let waiting = std::mem::take(&mut state.waiting);
-        drop(state);
-        for pool in waiting.iter().filter_map(Weak::upgrade) {
+        self.lock().limit = limit;
+        self.offer();
+    }
+
+    /// Offers what is free to those who wait, one after the other: some have no use for
+    /// it any more. Never under a pool's lock, which each of them takes.
+    fn offer(&self) {
+        while let Some(pool) = self.next() {
             pool.pump();
         }
+    }
+
+    /// Who is to be offered a free slot.
+    fn next(&self) -> Option<Arc<Pool>> {
+        let mut state = self.lock();
+        if state.taken >= state.limit {
+            return None;
+        }
+        std::iter::from_fn(|| state.waiting.pop_front()).find_map(|weak| weak.upgrade())
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -66,15 +78,7 @@ impl Slots {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        let mut state = self.0.lock();
-        state.taken -= 1;
-        if state.taken >= state.limit {
-            return;
-        }
-        let next = std::iter::from_fn(|| state.waiting.pop_front()).find_map(|weak| weak.upgrade());
-        drop(state);
-        if let Some(pool) = next {
-            pool.pump();
-        }
+        self.0.lock().taken -= 1;
+        self.0.offer();
     }
 }

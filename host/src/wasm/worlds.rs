@@ -87,13 +87,7 @@ fn conclude(instance: &Instance, store: &mut Store<Data>, concurrency: Concurren
             }
         }
         End::Cut => {
-            let (generation, drain) =
-                (instance.pool.blueprint.generation, instance.pool.blueprint.limits.drain);
-            let text = format!(
-                "generation {generation} was replaced or the server stops, and it had not finished within `drain` ({} ms)",
-                drain.as_millis()
-            );
-            seat.fail_all(&Blame::All, &Fault::new(FaultKind::Draining, text));
+            seat.fail_all(&Blame::All, &instance.pool.cut_fault());
         }
         End::PostReturn => instance.count(FaultKind::PostReturn),
     }

@@ -4,7 +4,7 @@
 use super::super::seat::{Blame, Seat};
 use super::super::slots::Slot;
 use super::super::{trap, worlds};
-use super::{Pool, State};
+use super::{Pool, Stage, State};
 use crate::config::Isolation;
 use crate::fault::{Fault, FaultKind};
 use futures_util::FutureExt;
@@ -40,6 +40,7 @@ impl Instance {
     pub(super) async fn run(self) {
         let ended = AssertUnwindSafe(worlds::run(&self)).catch_unwind().await;
         let Err(panic) = ended else { return };
+        self.close(Unbegun::Fail);
         self.pool.meter.panics.add(1);
         let text = format!("the host panicked: {}", trap::panic_text(&*panic));
         self.seat.fail_all(&Blame::All, &Fault::new(FaultKind::Bug, text));
@@ -73,7 +74,7 @@ impl Instance {
             state.give(&self.seat, job);
             return Rest::Work;
         }
-        if can_take && !state.retiring && !self.seat.is_retiring() {
+        if can_take && state.stage == Stage::Serving && !self.seat.is_retiring() {
             let listed = state.available.iter().any(|(seat, _)| Arc::ptr_eq(seat, &self.seat));
             if !listed {
                 state.available.push((self.seat.clone(), Instant::now()));
@@ -91,7 +92,10 @@ impl Instance {
     /// came first.
     fn give_back(&self, state: &mut State) {
         for job in self.seat.give_back().into_iter().rev() {
-            state.waiting.push_front(job);
+            match state.stage {
+                Stage::Cut => job.call.fail(self.pool.cut_fault()),
+                Stage::Serving | Stage::Retiring => state.waiting.push_front(job),
+            }
         }
         state.available.retain(|(seat, _)| !Arc::ptr_eq(seat, &self.seat));
         self.pool.meter.queue.set(state.waiting.len());
@@ -127,8 +131,7 @@ impl Drop for Instance {
         let mut state = self.pool.lock();
         state.come_to_rest(&self.seat);
         state.seats.retain(|seat| !Arc::ptr_eq(seat, &self.seat));
-        // They may have come after it was decided that it ends.
-        self.give_back(&mut state);
+        state.available.retain(|(seat, _)| !Arc::ptr_eq(seat, &self.seat));
         drop(state);
         self.seat.leave();
         self.pool.meter.instances.sub(1);
