@@ -206,7 +206,7 @@ limits! {
         tables: u64 = 16;
         /// core instances inside an instance; large toolchains link dozens
         core_instances: u64 = 64;
-        /// resources (streams, fields, requests) that an instance holds for one request
+        /// resources (fields, requests, responses, files; streams of 0.2) that an instance holds for one request
         resources: u64 = 1_000;
         /// bytes that one host call may hand over
         hostcall: Size = Size::mib(2);

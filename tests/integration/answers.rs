@@ -43,6 +43,13 @@ fn who_writes_to_a_response_that_was_dropped_is_told() {
 }
 
 #[test]
+fn who_gives_trailers_to_a_response_that_was_dropped_goes_on() {
+    let server = serve("");
+    assert_eq!(server.get("/unsent-trailers").text(), "dropped");
+    server.await_log("nobody wants the trailers");
+}
+
+#[test]
 fn what_is_taken_for_nobody_is_bounded() {
     let server = serve("[handlers.app.limits]\ninstance_concurrency = 10");
     for _ in 0..2 {

@@ -94,10 +94,10 @@ impl Shared {
         state.contents.wake();
     }
 
-    /// Whether trailers are to wait until everything before them was read.
+    /// Whether trailers are to wait until everything before them was read, if it will be.
     fn defer_trailers(&self, cx: &Context<'_>) -> bool {
         let mut state = self.lock();
-        if matches!(state.trailers, Given::Wanted) {
+        if matches!(state.trailers, Given::Wanted) || matches!(state.client, End::Closed) {
             return false;
         }
         state.trailers = Given::Waiting(cx.waker().clone());
@@ -281,5 +281,8 @@ impl Drop for PipeBody {
         state.charge = None;
         // The guest learns of it at once if it waits, and at its next write if not.
         state.contents.wake();
+        if let Given::Waiting(waker) = std::mem::replace(&mut state.trailers, Given::Over) {
+            waker.wake();
+        }
     }
 }
