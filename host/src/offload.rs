@@ -19,7 +19,7 @@ pub static UPSTREAM: Threads = Threads(LazyLock::new(|| runtime("squall-upstream
 pub static SITE: Threads = Threads(LazyLock::new(|| runtime("squall-site")));
 
 /// Threads for one kind of work, each started when it is needed and ended when it idles;
-/// at most [`MOST`].
+/// at most 512.
 ///
 /// They are those of a runtime that runs nothing else. It is never dropped, so that the
 /// end of the process waits for none of them.
