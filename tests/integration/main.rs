@@ -34,6 +34,7 @@ mod refusals;
 mod reload;
 mod shutdown;
 mod sockets;
+mod slow_readers;
 mod start;
 mod statics;
 mod streams;

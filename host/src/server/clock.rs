@@ -127,7 +127,13 @@ impl ConnectionClock {
     /// The peer has taken bytes.
     pub(super) fn wrote(&self) {
         let mut state = self.lock();
-        state.stalled = None;
+        // The end of an answer waited, so its client was not idle. Writes that need not
+        // wait, such as those of pings, do not count.
+        if state.stalled.take().is_some()
+            && let Waiting::Idle(since) = &mut state.waiting
+        {
+            *since = Instant::now();
+        }
         if let Some(gone) = &mut state.gone {
             *gone = Instant::now() + HALF_CLOSED;
         }
@@ -232,11 +238,16 @@ impl ConnectionClock {
         // Who has gone refuses what is written to it: there is no need to guess.
         let guesses = state.open > 0 && state.stalled.is_none();
         let gone = state.gone.filter(|_| guesses).map(|at| (at, GiveUp::Gone));
-        let waiting = (state.open == 0).then(|| match (state.waiting, state.leaving) {
-            (Waiting::Idle(since), Some(leaving)) => (since.max(leaving) + FAREWELL, GiveUp::Left),
-            (Waiting::Idle(since), None) => (since + limits.keep_alive, GiveUp::KeepAlive),
-            (Waiting::Head(since), _) => (since + limits.head_time, GiveUp::HeadTime),
-        });
+        let waiting = match (state.waiting, state.leaving) {
+            _ if state.open > 0 => None,
+            (Waiting::Head(since), _) => Some((since + limits.head_time, GiveUp::HeadTime)),
+            // What is handed on is not yet taken: until it is, this is a stall.
+            (Waiting::Idle(_), _) if state.stalled.is_some() => None,
+            (Waiting::Idle(since), Some(leaving)) => {
+                Some((since.max(leaving) + FAREWELL, GiveUp::Left))
+            }
+            (Waiting::Idle(since), None) => Some((since + limits.keep_alive, GiveUp::KeepAlive)),
+        };
         stalled.into_iter().chain(gone).chain(waiting).min_by_key(|(at, _)| *at)
     }
 

@@ -1,0 +1,74 @@
+//! Clients that take complete answers slowly: what was handed to the systems between is
+//! not yet theirs.
+
+use crate::support::client::{Wire, narrow};
+use crate::support::fault_guests::serve;
+use crate::support::h2::{DATA, END_STREAM, GOAWAY, H2, PING, SETTINGS, WINDOW_UPDATE};
+use crate::support::server::Server;
+use crate::support::{SOON, eventually};
+use std::io::Read;
+use std::time::{Duration, Instant};
+
+/// Bytes of answers that the server has handed on.
+fn handed_on(server: &Server) -> usize {
+    server.metric("squall_response_bytes_total{handler=\"app\"}") as usize
+}
+
+#[test]
+fn c5_who_still_takes_answers_is_not_idle() {
+    let server = serve("keep_alive = \"300ms\"", "");
+    let mut wire = Wire::open(server.address);
+    // More than the socket holds: the server has answered some, and waits to write it.
+    wire.request(&"GET /bytes?10000 HTTP/1.1\nHost: test\n\n".repeat(800));
+    for i in 0..800 {
+        let reply = wire.reply_to("GET").unwrap_or_else(|| panic!("cut after {i} answers"));
+        assert_eq!((reply.body.len(), reply.complete), (10_000, true), "answer {i}");
+        if i < 40 {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+    // Then it is.
+    assert!(wire.closes_within(SOON));
+}
+
+#[test]
+fn c5_who_still_takes_answers_over_http2_is_not_idle() {
+    let server = serve("keep_alive = \"300ms\"", "");
+    let before = handed_on(&server);
+    let mut h2 = H2::over(narrow(server.address));
+    h2.send(SETTINGS, 0, 0, &[0, 4, 0, 0x10, 0, 0]);
+    h2.send(WINDOW_UPDATE, 0, 0, &(64_u32 << 20).to_be_bytes());
+    for _ in 0..100 {
+        h2.request("GET", "/bytes?60000", &[], true);
+    }
+    // The server has nothing open, and much to write.
+    eventually(SOON, "handing on", || handed_on(&server) - before == 100 * 60_000);
+    let (mut ended, mut data) = (0, 0);
+    let began = Instant::now();
+    while ended < 100 {
+        let frame = h2.frame().unwrap_or_else(|| panic!("cut after {data} bytes"));
+        if frame.kind == DATA {
+            data += frame.payload.len();
+            ended += usize::from(frame.flags & END_STREAM);
+            if began.elapsed() < Duration::from_secs(2) {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        }
+    }
+    assert_eq!(data, 100 * 60_000);
+}
+
+#[test]
+fn c5_answers_to_pings_do_not_keep_a_connection() {
+    let server = serve("keep_alive = \"500ms\"", "");
+    let mut h2 = H2::open(server.address);
+    assert_eq!(h2.get("/").status, Some(200));
+    let began = Instant::now();
+    loop {
+        assert!(began.elapsed() < SOON, "it is kept");
+        if h2.wire.try_send(PING).is_err() || h2.frame().is_none_or(|frame| frame.kind == GOAWAY) {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
