@@ -3,10 +3,9 @@
 
 use crate::support::client::{Wire, narrow};
 use crate::support::fault_guests::serve;
-use crate::support::h2::{DATA, END_STREAM, GOAWAY, H2, PING, SETTINGS, WINDOW_UPDATE};
+use crate::support::h2::{DATA, END_STREAM, GOAWAY, H2, PING, RST_STREAM, SETTINGS, WINDOW_UPDATE};
 use crate::support::server::Server;
 use crate::support::{SOON, eventually};
-use std::io::Read;
 use std::time::{Duration, Instant};
 
 /// Bytes of answers that the server has handed on.
@@ -71,4 +70,33 @@ fn c5_answers_to_pings_do_not_keep_a_connection() {
         }
         std::thread::sleep(Duration::from_millis(50));
     }
+}
+
+#[test]
+fn c4_http2_streams_may_share_a_narrow_connection_window() {
+    let server = serve("write_gap = \"1s\"", "");
+    let mut h2 = H2::open(server.address);
+    for _ in 0..20 {
+        h2.request("GET", "/bytes?60000", &[], true);
+    }
+    // The socket has room all the time: what is scarce is the window of them all.
+    let (mut ended, mut data) = (0, 0);
+    while ended < 20 {
+        let frame = h2.frame().expect("the connection goes on");
+        assert_ne!(frame.kind, RST_STREAM, "after {data} bytes");
+        if frame.kind != DATA {
+            continue;
+        }
+        ended += usize::from(frame.flags & END_STREAM);
+        let taken = u32::try_from(frame.payload.len()).unwrap();
+        if taken > 0 {
+            data += frame.payload.len();
+            // Four gaps for all of them.
+            std::thread::sleep(Duration::from_micros(3) * taken);
+            for of in [0, frame.stream] {
+                h2.send(WINDOW_UPDATE, 0, of, &taken.to_be_bytes());
+            }
+        }
+    }
+    assert_eq!(data, 20 * 60_000);
 }

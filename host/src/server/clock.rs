@@ -30,6 +30,8 @@ struct State {
     is_to_probe: bool,
     /// When there was last more to write than the peer took.
     blocked: Option<Instant>,
+    /// When the peer last had room for a piece of any stream (HTTP/2).
+    taken: Option<Instant>,
     /// A response that ends with the connection (HTTP/1.0) is open, or broke off.
     ends_by_closing: bool,
     /// The last request had a body.
@@ -104,6 +106,7 @@ impl ConnectionClock {
             probed: None,
             is_to_probe: false,
             blocked: None,
+            taken: None,
             ends_by_closing: false,
             has_body: false,
             broke_off: false,
@@ -179,10 +182,17 @@ impl ConnectionClock {
         std::mem::take(&mut self.lock().is_to_probe)
     }
 
-    /// Whether the peer was slower than we are at any time within the last `gap`.
-    pub(super) fn was_blocked_within(&self, gap: Duration) -> bool {
+    /// The peer had room for a piece of one of its streams.
+    pub(super) fn took(&self) {
+        self.lock().taken = Some(Instant::now());
+    }
+
+    /// Whether a stream of which nothing was taken within the last `gap` may have waited
+    /// for the others: the peer was slower than we are, or took of them.
+    pub(super) fn was_busy_within(&self, gap: Duration) -> bool {
         let state = self.lock();
-        state.stalled.is_some() || state.blocked.is_some_and(|at| at.elapsed() < gap)
+        let busy = [state.blocked, state.taken].into_iter().flatten();
+        state.stalled.is_some() || busy.max().is_some_and(|at| at.elapsed() < gap)
     }
 
     /// A request's head is complete. Returns how many there were before it.
