@@ -100,3 +100,25 @@ fn c4_http2_streams_may_share_a_narrow_connection_window() {
     }
     assert_eq!(data, 20 * 60_000);
 }
+
+#[test]
+fn an_answer_before_the_close_is_not_lost_to_requests_behind_it() {
+    let server = serve("connection_requests = 2", "");
+    // Both close: the client's wish, and the limit.
+    for wish in ["Connection: close\n", ""] {
+        let mut wire = Wire::of(narrow(server.address));
+        if wish.is_empty() {
+            wire.request("GET / HTTP/1.1\nHost: test\n\n");
+            assert_eq!(wire.reply().status, 200);
+        }
+        let last = format!("GET /bytes?500000 HTTP/1.1\nHost: test\n{wish}\n");
+        // More than is read at once.
+        let behind = "GET / HTTP/1.1\nHost: test\n\n".repeat(3000);
+        wire.request(&format!("{last}{behind}"));
+        server.await_in_flight(0);
+        std::thread::sleep(Duration::from_millis(500));
+        let reply = wire.reply();
+        assert_eq!((reply.body.len(), reply.complete), (500_000, true), "{wish}");
+        assert!(wire.until_closed().is_empty(), "nothing more is answered");
+    }
+}
