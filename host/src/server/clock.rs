@@ -265,3 +265,22 @@ impl ConnectionClock {
         self.0.lock()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_waited_for_its_answers_end_is_idle_from_then_on() {
+        let (clock, limits) = (ConnectionClock::new(Protocol::Http1), ServerLimits::default());
+        clock.begin_request(Version::HTTP_11, false);
+        clock.end_request(true);
+        clock.write_blocked();
+        std::thread::sleep(Duration::from_millis(2));
+        let taken = Instant::now();
+        clock.wrote();
+        let (at, reason) = clock.deadline(&limits).unwrap();
+        assert_eq!(reason, GiveUp::KeepAlive);
+        assert!(at >= taken + limits.keep_alive);
+    }
+}
