@@ -35,6 +35,7 @@ mod reload;
 mod shutdown;
 mod sockets;
 mod slots;
+mod slow_readers;
 mod start;
 mod statics;
 mod streams;

@@ -1,30 +1,16 @@
 //! Clients that are slow but do something, and ends that must be seen for what they
 //! are: who is given time, and whose fault it is.
 
-use crate::support::client::{self, Wire};
+use crate::support::client::{self, Wire, narrow};
 use crate::support::fault_guests::serve;
 use crate::support::h2::{GOAWAY, H2, SETTINGS, WINDOW_UPDATE};
 use crate::support::server::Server;
 use crate::support::{SOON, eventually};
 use std::io::Read;
-use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 fn faults(server: &Server, kind: &str) -> f64 {
     server.metric(&format!("squall_faults_total{{handler=\"app\",kind=\"{kind}\"}}"))
-}
-
-/// A client whose system takes little that it does not read.
-fn narrow(address: SocketAddr) -> TcpStream {
-    let socket = rustix::net::socket(
-        rustix::net::AddressFamily::INET,
-        rustix::net::SocketType::STREAM,
-        None,
-    )
-    .unwrap();
-    rustix::net::sockopt::set_socket_recv_buffer_size(&socket, 32 << 10).unwrap();
-    rustix::net::connect(&socket, &address).unwrap();
-    TcpStream::from(socket)
 }
 
 #[test]
@@ -45,9 +31,7 @@ fn c4_a_client_that_reads_slowly_all_the_time_is_not_cut() {
 #[test]
 fn c4_http2_streams_may_share_a_slow_connection() {
     let server = serve("write_gap = \"1s\"", "");
-    let mut h2 = H2::open(server.address);
-    h2.wire = Wire::of(narrow(server.address));
-    h2.wire.send(crate::support::h2::PREFACE);
+    let mut h2 = H2::over(narrow(server.address));
     h2.send(SETTINGS, 0, 0, &[0, 4, 0, 0x10, 0, 0]);
     h2.send(WINDOW_UPDATE, 0, 0, &(64_u32 << 20).to_be_bytes());
     for _ in 0..20 {

@@ -30,6 +30,8 @@ struct State {
     is_to_probe: bool,
     /// When there was last more to write than the peer took.
     blocked: Option<Instant>,
+    /// When the peer last had room for a piece of any stream (HTTP/2).
+    taken: Option<Instant>,
     /// A response that ends with the connection (HTTP/1.0) is open, or broke off.
     ends_by_closing: bool,
     /// The last request had a body.
@@ -104,6 +106,7 @@ impl ConnectionClock {
             probed: None,
             is_to_probe: false,
             blocked: None,
+            taken: None,
             ends_by_closing: false,
             has_body: false,
             broke_off: false,
@@ -127,7 +130,13 @@ impl ConnectionClock {
     /// The peer has taken bytes.
     pub(super) fn wrote(&self) {
         let mut state = self.lock();
-        state.stalled = None;
+        // The end of an answer waited, so its client was not idle. Writes that need not
+        // wait, such as those of pings, do not count.
+        if state.stalled.take().is_some()
+            && let Waiting::Idle(since) = &mut state.waiting
+        {
+            *since = Instant::now();
+        }
         if let Some(gone) = &mut state.gone {
             *gone = Instant::now() + HALF_CLOSED;
         }
@@ -173,10 +182,17 @@ impl ConnectionClock {
         std::mem::take(&mut self.lock().is_to_probe)
     }
 
-    /// Whether the peer was slower than we are at any time within the last `gap`.
-    pub(super) fn was_blocked_within(&self, gap: Duration) -> bool {
+    /// The peer had room for a piece of one of its streams.
+    pub(super) fn took(&self) {
+        self.lock().taken = Some(Instant::now());
+    }
+
+    /// Whether a stream of which nothing was taken within the last `gap` may have waited
+    /// for the others: the peer was slower than we are, or took of them.
+    pub(super) fn was_busy_within(&self, gap: Duration) -> bool {
         let state = self.lock();
-        state.stalled.is_some() || state.blocked.is_some_and(|at| at.elapsed() < gap)
+        let busy = [state.blocked, state.taken].into_iter().flatten();
+        state.stalled.is_some() || busy.max().is_some_and(|at| at.elapsed() < gap)
     }
 
     /// A request's head is complete. Returns how many there were before it.
@@ -232,15 +248,39 @@ impl ConnectionClock {
         // Who has gone refuses what is written to it: there is no need to guess.
         let guesses = state.open > 0 && state.stalled.is_none();
         let gone = state.gone.filter(|_| guesses).map(|at| (at, GiveUp::Gone));
-        let waiting = (state.open == 0).then(|| match (state.waiting, state.leaving) {
-            (Waiting::Idle(since), Some(leaving)) => (since.max(leaving) + FAREWELL, GiveUp::Left),
-            (Waiting::Idle(since), None) => (since + limits.keep_alive, GiveUp::KeepAlive),
-            (Waiting::Head(since), _) => (since + limits.head_time, GiveUp::HeadTime),
-        });
+        let waiting = match (state.waiting, state.leaving) {
+            _ if state.open > 0 => None,
+            (Waiting::Head(since), _) => Some((since + limits.head_time, GiveUp::HeadTime)),
+            // What is handed on is not yet taken: until it is, this is a stall.
+            (Waiting::Idle(_), _) if state.stalled.is_some() => None,
+            (Waiting::Idle(since), Some(leaving)) => {
+                Some((since.max(leaving) + FAREWELL, GiveUp::Left))
+            }
+            (Waiting::Idle(since), None) => Some((since + limits.keep_alive, GiveUp::KeepAlive)),
+        };
         stalled.into_iter().chain(gone).chain(waiting).min_by_key(|(at, _)| *at)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_waited_for_its_answers_end_is_idle_from_then_on() {
+        let (clock, limits) = (ConnectionClock::new(Protocol::Http1), ServerLimits::default());
+        clock.begin_request(Version::HTTP_11, false);
+        clock.end_request(true);
+        clock.write_blocked();
+        std::thread::sleep(Duration::from_millis(2));
+        let taken = Instant::now();
+        clock.wrote();
+        let (at, reason) = clock.deadline(&limits).unwrap();
+        assert_eq!(reason, GiveUp::KeepAlive);
+        assert!(at >= taken + limits.keep_alive);
     }
 }

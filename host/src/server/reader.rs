@@ -95,9 +95,12 @@ impl Reader {
     /// Whether nothing is left to read before the end that the client has sent.
     pub(super) fn is_at_end(&self, stream: &Stream) -> bool {
         let stream = stream.inner();
-        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
-        leaving(stream).is_some()
-            && matches!(rustix::net::recv(stream, &mut [0; 1], flags), Ok((_, 0)))
+        leaving(stream).is_some() && peek(stream) == Some(0)
+    }
+
+    /// Whether bytes lie unread, which a close would answer with a reset.
+    pub(super) fn has_unread(&self, stream: &Stream) -> bool {
+        matches!(peek(stream.inner()), Some(1..))
     }
 
     /// What the socket itself has; `None` if that is nothing, which tokio may be asked
@@ -122,4 +125,11 @@ fn leaving(stream: &TcpStream) -> Option<Leaving> {
         return Some(Leaving::Reset);
     }
     heard(Interest::PRIORITY).then_some(Leaving::Ended)
+}
+
+/// How much of one byte can be read now: none is the end.
+fn peek(stream: &TcpStream) -> Option<usize> {
+    let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+    let (_, length) = rustix::net::recv(stream, &mut [0; 1], flags).ok()?;
+    Some(length)
 }

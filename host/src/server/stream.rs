@@ -1,5 +1,5 @@
-//! HTTP/2 streams whose clients take nothing. Each has a window of its own, so the
-//! socket, which the connection's clock looks at, does not tell.
+//! HTTP/2 streams whose clients take nothing. Each has a window of its own, and all
+//! share one, so the socket, which the connection's clock looks at, does not tell.
 //!
 //! hyper asks a body for more only when the client has room for more. Whoever is asked
 //! notes it here, so what is left waits for the client.
@@ -25,8 +25,9 @@ pub(super) struct Streams {
     pub(super) clock: Arc<ConnectionClock>,
 }
 
-/// On a connection that is slow as a whole, a stream waits for the others: so many
-/// times the gap. The whole of them is the connection's clock's to judge.
+/// On a connection that is slow as a whole, by its socket or by the window that all
+/// share, a stream waits for the others: so many times the gap. The whole of them is
+/// the connection's clock's to judge.
 const PATIENCE: u32 = 6;
 
 /// What happened while a stream was polled.
@@ -41,18 +42,27 @@ enum Seen {
 }
 
 tokio::task_local! {
-    static SEEN: Cell<Seen>;
+    static STREAM: Stream;
+}
+
+/// The stream that is being polled.
+struct Stream {
+    seen: Cell<Seen>,
+    clock: Arc<ConnectionClock>,
 }
 
 /// The client of the stream that is being polled was given a piece.
 pub(super) fn taken() {
     // Other protocols have no streams.
-    let _ = SEEN.try_with(|seen| seen.set(Seen::Taken));
+    let _ = STREAM.try_with(|stream| {
+        stream.seen.set(Seen::Taken);
+        stream.clock.took();
+    });
 }
 
 /// The client of the stream that is being polled waits for the answer, or more of it.
 pub(super) fn awaited() {
-    let _ = SEEN.try_with(|seen| seen.set(Seen::Awaited));
+    let _ = STREAM.try_with(|stream| stream.seen.set(Seen::Awaited));
 }
 
 impl<S> Executor<S> for Streams
@@ -60,27 +70,23 @@ where
     S: Future<Output = ()> + Send + 'static,
 {
     fn execute(&self, stream: S) {
-        let run = until_stalled(stream, self.gap, self.clock.clone());
-        tokio::spawn(SEEN.scope(Cell::new(Seen::Nothing), run));
+        let noted = Stream { seen: Cell::new(Seen::Nothing), clock: self.clock.clone() };
+        tokio::spawn(STREAM.scope(noted, until_stalled(stream, self.gap)));
     }
 }
 
 /// Runs a stream to its end, or until its client has taken nothing for `gap`: what is
 /// dropped before its end is reset.
-async fn until_stalled(
-    stream: impl Future<Output = ()>,
-    gap: Duration,
-    clock: Arc<ConnectionClock>,
-) {
+async fn until_stalled(stream: impl Future<Output = ()>, gap: Duration) {
     let mut stream = pin!(stream);
     let mut timer: Option<Pin<Box<Sleep>>> = None;
     let mut gaps = 0;
     poll_fn(|cx| {
-        SEEN.with(|seen| seen.set(Seen::Nothing));
+        STREAM.with(|stream| stream.seen.set(Seen::Nothing));
         if stream.as_mut().poll(cx).is_ready() {
             return Poll::Ready(());
         }
-        match SEEN.with(Cell::get) {
+        match STREAM.with(|stream| stream.seen.get()) {
             Seen::Awaited => {
                 timer = None;
                 return Poll::Pending;
@@ -95,7 +101,8 @@ async fn until_stalled(
             let timer = timer.get_or_insert_with(|| Box::pin(sleep(gap)));
             ready!(timer.as_mut().poll(cx));
             gaps += 1;
-            if gaps >= PATIENCE || !clock.was_blocked_within(gap) {
+            let waits = STREAM.with(|stream| stream.clock.was_busy_within(gap));
+            if gaps >= PATIENCE || !waits {
                 return Poll::Ready(());
             }
             timer.as_mut().reset(Instant::now() + gap);

@@ -225,6 +225,19 @@ impl Wire {
     }
 }
 
+/// A client whose system takes little that it does not read.
+pub(crate) fn narrow(address: SocketAddr) -> TcpStream {
+    let socket = rustix::net::socket(
+        rustix::net::AddressFamily::INET,
+        rustix::net::SocketType::STREAM,
+        None,
+    )
+    .unwrap();
+    rustix::net::sockopt::set_socket_recv_buffer_size(&socket, 32 << 10).unwrap();
+    rustix::net::connect(&socket, &address).unwrap();
+    TcpStream::from(socket)
+}
+
 /// One GET on a connection of its own.
 pub(crate) fn get(address: SocketAddr, path: &str) -> Reply {
     send(address, &format!("GET {path} HTTP/1.1\nHost: localhost\nConnection: close\n\n"))

@@ -4,9 +4,12 @@
 use super::client::Wire;
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 
 pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// A whole frame that asks for an answer.
+pub(crate) const PING: &[u8] = &[0, 0, 8, 6, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8];
 
 pub(crate) const DATA: u8 = 0;
 pub(crate) const HEADERS: u8 = 1;
@@ -46,7 +49,11 @@ pub(crate) struct H2Reply {
 
 impl H2 {
     pub(crate) fn open(address: SocketAddr) -> Self {
-        let mut wire = Wire::open(address);
+        Self::over(TcpStream::connect(address).unwrap())
+    }
+
+    pub(crate) fn over(stream: TcpStream) -> Self {
+        let mut wire = Wire::of(stream);
         wire.send(PREFACE);
         let mut h2 = H2 { wire, next: 1 };
         h2.send(SETTINGS, 0, 0, &[]);
