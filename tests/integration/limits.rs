@@ -2,6 +2,7 @@
 //! default, and with nothing in its way just below that number.
 
 use crate::support::client::{self, Wire};
+use crate::support::fault_guests::limited;
 use crate::support::h2::{GOAWAY, H2, HEADERS, RST_STREAM, SETTINGS, WINDOW_UPDATE};
 use crate::support::server::{Server, Site, squall};
 use crate::support::wat::wat02;
@@ -11,24 +12,17 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-fn serve(world: &str, server: &str, handler: &str) -> Server {
-    let site = Site::toml(&format!(
-        "[server.limits]\n{server}\n[[routes]]\nmount = \"/\"\nhandler = \"app\"\n\
-         [handlers.app]\ncomponent = \"app.wasm\"\noutbound = [\"http://127.0.0.1:*\"]\n\
-         [handlers.app.limits]\n{handler}\n"
-    ));
-    site.write("app.wasm", guest(world));
-    site.start()
-}
-
 fn closed(server: &Server, reason: &str) -> f64 {
     server.metric(&format!("squall_connections_closed_total{{reason=\"{reason}\"}}"))
 }
 
 #[test]
 fn sizes_of_a_head() {
-    let server =
-        serve("faults03", "head_size = \"16 KiB\"\nhead_fields = 20\ntarget_size = \"100 B\"", "");
+    let server = limited(
+        "faults03",
+        "head_size = \"16 KiB\"\nhead_fields = 20\ntarget_size = \"100 B\"",
+        "",
+    );
     let ask = |target: &str, fields: &str| {
         client::send(
             server.address,
@@ -59,7 +53,7 @@ fn sizes_of_a_head() {
 
 #[test]
 fn connections_wait_and_are_counted() {
-    let server = serve("hello03", "connections = 2", "");
+    let server = limited("hello03", "connections = 2", "");
     let mut held: Vec<Wire> = (0..2)
         .map(|_| {
             let mut wire = Wire::open(server.address);
@@ -77,7 +71,7 @@ fn connections_wait_and_are_counted() {
 
 #[test]
 fn requests_on_a_connection_are_counted() {
-    let server = serve("hello03", "connection_requests = 2", "");
+    let server = limited("hello03", "connection_requests = 2", "");
     let mut wire = Wire::open(server.address);
     for _ in 0..2 {
         wire.request("GET / HTTP/1.1\nHost: test\n\n");
@@ -89,7 +83,7 @@ fn requests_on_a_connection_are_counted() {
 
 #[test]
 fn http2_says_its_limits() {
-    let server = serve(
+    let server = limited(
         "faults03",
         "h2_streams = 2\nh2_stream_window = \"32 KiB\"\nh2_connection_window = \"128 KiB\"\nh2_head_size = \"4 KiB\"",
         "",
@@ -120,7 +114,7 @@ fn http2_says_its_limits() {
 
 #[test]
 fn http2_streams_beyond_the_limit_are_refused() {
-    let server = serve("faults03", "h2_streams = 2", "");
+    let server = limited("faults03", "h2_streams = 2", "");
     let mut h2 = H2::open(server.address);
     let streams: Vec<u32> = (0..3).map(|_| h2.request("GET", "/sleep-ms?500", &[], true)).collect();
     let mut refused = Vec::new();
@@ -138,7 +132,7 @@ fn http2_streams_beyond_the_limit_are_refused() {
 
 #[test]
 fn an_http2_head_beyond_the_limit_is_refused() {
-    let server = serve("faults03", "h2_head_size = \"4 KiB\"", "");
+    let server = limited("faults03", "h2_head_size = \"4 KiB\"", "");
     let mut h2 = H2::open(server.address);
     let value = "x".repeat(3 << 10);
     let stream = h2.request("GET", "/", &[("x-big", &value)], true);
@@ -152,7 +146,7 @@ fn an_http2_head_beyond_the_limit_is_refused() {
 
 #[test]
 fn http2_resets_end_the_connection() {
-    let server = serve("faults03", "h2_resets = 5", "");
+    let server = limited("faults03", "h2_resets = 5", "");
     let mut h2 = H2::open(server.address);
     for _ in 0..2000 {
         if h2.try_reset_at_once().is_err() {
@@ -172,7 +166,7 @@ fn http2_resets_end_the_connection() {
 
 #[test]
 fn an_http2_peer_that_answers_no_ping_is_closed() {
-    let server = serve("faults03", "h2_ping = \"200ms\"\nh2_ping_timeout = \"200ms\"", "");
+    let server = limited("faults03", "h2_ping = \"200ms\"\nh2_ping_timeout = \"200ms\"", "");
     let mut h2 = H2::open(server.address);
     h2.request("GET", "/sleep-ms?60000", &[], true);
     // Nothing is read and nothing answered.
@@ -185,11 +179,11 @@ fn an_http2_peer_that_answers_no_ping_is_closed() {
 #[test]
 fn the_stack() {
     for world in ["faults02", "faults03"] {
-        let server = serve(world, "stack = \"64 KiB\"", "");
+        let server = limited(world, "stack = \"64 KiB\"", "");
         assert_eq!(server.get("/depth?100").text(), "100");
         assert_eq!(server.get("/depth?4000").status, 502, "{world}");
         assert_eq!(server.metric("squall_faults_total{handler=\"app\",kind=\"stack\"}"), 1.0);
-        let server = serve(world, "", "");
+        let server = limited(world, "", "");
         assert_eq!(server.get("/depth?4000").text(), "4000", "{world}");
     }
 }

@@ -1,21 +1,12 @@
 //! Limits of what handlers ask others for.
 
 use crate::support::client::{self, Wire};
+use crate::support::fault_guests::limited;
 use crate::support::server::{Server, Site};
 use crate::support::upstream::Upstream;
 use crate::support::{SOON, eventually};
 use squall_test_guests::guest;
 use std::time::Duration;
-
-fn serve(world: &str, server: &str, handler: &str) -> Server {
-    let site = Site::toml(&format!(
-        "[server.limits]\n{server}\n[[routes]]\nmount = \"/\"\nhandler = \"app\"\n\
-         [handlers.app]\ncomponent = \"app.wasm\"\noutbound = [\"http://127.0.0.1:*\"]\n\
-         [handlers.app.limits]\n{handler}\n"
-    ));
-    site.write("app.wasm", guest(world));
-    site.start()
-}
 
 /// Two handlers, of which one takes all that it gets.
 fn greedy_and_neighbour(server: &str, handlers: &str) -> Site {
@@ -44,7 +35,7 @@ fn greedy_outbound(server: &Server) -> f64 {
 #[test]
 fn outbound_requests_of_one_request() {
     let upstream = Upstream::slow(Duration::from_millis(200));
-    let server = serve("faults03", "", "outbound_at_once = 2\noutbound_requests = 6");
+    let server = limited("faults03", "", "outbound_at_once = 2\noutbound_requests = 6");
     let reply = server.get(&format!("/fan-out?6*{}", upstream.url()));
     assert_eq!(reply.text(), ["200 slow"; 6].join("|"));
     assert_eq!(upstream.most_at_once(), 2);
@@ -59,13 +50,13 @@ fn outbound_requests_of_one_request() {
 fn outbound_connections_of_a_handler() {
     let upstream = Upstream::slow(Duration::from_millis(300));
     let limits = "outbound_connections = 2\noutbound_connect = \"5s\"";
-    let server = serve("faults03", "", limits);
+    let server = limited("faults03", "", limits);
     let reply = server.get(&format!("/fan-out?6*{}", upstream.url()));
     assert_eq!(reply.text(), ["200 slow"; 6].join("|"), "they wait for each other");
     assert_eq!(upstream.most_at_once(), 2);
     // Whoever waits longer than a connection may take is told.
     let limits = "outbound_connections = 1\noutbound_connect = \"100ms\"";
-    let server = serve("faults03", "", limits);
+    let server = limited("faults03", "", limits);
     let text = server.get(&format!("/fan-out?3*{}", upstream.url())).text();
     assert_eq!(text.matches("200 slow").count(), 1, "{text}");
     assert_eq!(text.matches("ConnectionLimitReached").count(), 2, "{text}");
@@ -124,7 +115,7 @@ fn open_outbound(server: &Server) -> f64 {
 #[test]
 fn open_outbound_connections_are_counted() {
     let silent = Upstream::silent();
-    let server = serve("faults03", "", "outbound_head = \"1s\"");
+    let server = limited("faults03", "", "outbound_head = \"1s\"");
     assert_eq!(open_outbound(&server), 0.0);
     let (address, url) = (server.address, silent.url());
     let asking = std::thread::spawn(move || client::get(address, &format!("/fetch?{url}")).text());
@@ -136,12 +127,12 @@ fn open_outbound_connections_are_counted() {
 #[test]
 fn idle_outbound_connections_are_closed() {
     let upstream = Upstream::keeping();
-    let server = serve("faults03", "", "outbound_idle = \"300ms\"");
+    let server = limited("faults03", "", "outbound_idle = \"300ms\"");
     assert_eq!(server.get(&format!("/fetch?{}", upstream.url())).text(), "200 kept");
     eventually(SOON, "closing it", || upstream.closed() == 1);
     eventually(SOON, "counting that", || open_outbound(&server) == 0.0);
     // With time enough it is kept.
-    let server = serve("faults03", "", "outbound_idle = \"1h\"");
+    let server = limited("faults03", "", "outbound_idle = \"1h\"");
     assert_eq!(server.get(&format!("/fetch?{}", upstream.url())).text(), "200 kept");
     assert_eq!((open_outbound(&server), upstream.closed()), (1.0, 1));
 }

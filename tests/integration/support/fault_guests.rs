@@ -32,3 +32,14 @@ pub(crate) fn serve(server: &str, handler: &str) -> Server {
     site.write("app.wasm", guest("faults03"));
     site.start()
 }
+
+/// A guest that may ask anything on loopback, with these limits of server and handler.
+pub(crate) fn limited(world: &str, server: &str, handler: &str) -> Server {
+    let site = Site::toml(&format!(
+        "[server.limits]\n{server}\n[[routes]]\nmount = \"/\"\nhandler = \"app\"\n\
+         [handlers.app]\ncomponent = \"app.wasm\"\noutbound = [\"http://127.0.0.1:*\"]\n\
+         [handlers.app.limits]\n{handler}\n"
+    ));
+    site.write("app.wasm", guest(world));
+    site.start()
+}
