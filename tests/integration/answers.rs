@@ -50,6 +50,14 @@ fn who_gives_trailers_to_a_response_that_was_dropped_goes_on() {
 }
 
 #[test]
+fn trailers_may_be_given_before_the_body() {
+    let server = serve("");
+    let request = "GET /trailers-first HTTP/1.1\nHost: test\nTE: trailers\nConnection: close\n\n";
+    let reply = client::send(server.address, request);
+    assert_eq!((reply.text().as_str(), reply.trailers.as_str()), ("after them", "x-sum: 42\n"));
+}
+
+#[test]
 fn what_is_taken_for_nobody_is_bounded() {
     let server = serve("[handlers.app.limits]\ninstance_concurrency = 10");
     for _ in 0..2 {

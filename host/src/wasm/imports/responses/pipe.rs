@@ -56,7 +56,6 @@ enum Given {
     NotYet,
     /// They wait in the guest's table, with whom to wake once they are wanted.
     Waiting(Waker),
-    /// The client has everything else.
     Wanted,
     Here(Result<Option<HeaderMap>, ErrorCode>),
     /// They were passed on, or will never be given.
@@ -79,6 +78,17 @@ impl End {
     }
 }
 
+impl State {
+    /// Trailers need not wait any more.
+    fn want_trailers(&mut self) {
+        if let Given::NotYet | Given::Waiting(_) = self.trailers
+            && let Given::Waiting(waker) = std::mem::replace(&mut self.trailers, Given::Wanted)
+        {
+            waker.wake();
+        }
+    }
+}
+
 impl Shared {
     /// The guest has no more to write.
     pub(super) fn contents_end(&self) {
@@ -92,12 +102,15 @@ impl Shared {
         let mut state = self.lock();
         state.charge = None;
         state.contents.wake();
+        state.want_trailers();
     }
 
-    /// Whether trailers are to wait until everything before them was read, if it will be.
+    /// Whether trailers are to wait: until their response is returned, or until all before
+    /// them was read by the guest itself.
     fn defer_trailers(&self, cx: &Context<'_>) -> bool {
         let mut state = self.lock();
-        if matches!(state.trailers, Given::Wanted) || matches!(state.client, End::Closed) {
+        let is_held = state.charge.is_some() && matches!(state.client, End::Open(_));
+        if !is_held || matches!(state.trailers, Given::Wanted) {
             return false;
         }
         state.trailers = Given::Waiting(cx.waker().clone());
@@ -243,16 +256,14 @@ impl Body for PipeBody {
             state.client.wait(cx);
             return Poll::Pending;
         }
+        state.want_trailers();
         match std::mem::replace(&mut state.trailers, Given::Over) {
             Given::Here(Ok(Some(trailers))) => Poll::Ready(Some(Ok(Frame::trailers(trailers)))),
             Given::Here(Err(code)) => Poll::Ready(Some(Err(code.into()))),
             Given::Here(Ok(None)) | Given::Over => Poll::Ready(None),
-            waiting @ (Given::NotYet | Given::Waiting(_) | Given::Wanted) => {
+            Given::NotYet | Given::Waiting(_) | Given::Wanted => {
                 state.trailers = Given::Wanted;
                 state.client.wait(cx);
-                if let Given::Waiting(waker) = waiting {
-                    waker.wake();
-                }
                 Poll::Pending
             }
         }
