@@ -39,13 +39,15 @@ fn new(
     let contents = match contents.map(|contents| maker(&mut store, contents)).transpose()? {
         // Passed on: wasmtime hands over the body itself, with its length and its errors.
         Some(Maker::Host(contents)) => {
-            let store = Access::<_, WasiHttp>::new(store, Data::http);
-            return <WasiHttp as HostResponseWithStore<Data>>::new(
-                store,
+            let access = Access::<_, WasiHttp>::new(store.as_context_mut(), Data::http);
+            let made = <WasiHttp as HostResponseWithStore<Data>>::new(
+                access,
                 fields,
                 Some(contents),
                 trailers,
-            );
+            )?;
+            store.data_mut().unreturned.passed_on(&made.0);
+            return Ok(made);
         }
         Some(Maker::Guest(contents)) => Some(contents),
         None => None,

@@ -33,6 +33,13 @@ impl Unreturned {
         self.pipes[place] = Some(shared);
     }
 
+    /// This one has no pipe, and must not be taken for one that had its place before.
+    pub(super) fn passed_on(&mut self, response: &Resource<GuestResponse>) {
+        if let Some(pipe) = self.pipes.get_mut(place(response)) {
+            *pipe = None;
+        }
+    }
+
     /// It is the answer to a request: now its client is what slows it down.
     pub(in crate::wasm) fn returned(&mut self, response: &Resource<GuestResponse>) {
         if let Some(shared) = self.pipes.get_mut(place(response)).and_then(Option::take) {
@@ -43,4 +50,21 @@ impl Unreturned {
 
 fn place(response: &Resource<GuestResponse>) -> usize {
     usize::try_from(response.rep()).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::pipe;
+    use super::*;
+
+    #[test]
+    fn a_response_without_a_pipe_is_not_taken_for_the_one_before_it() {
+        let mut unreturned = Unreturned::new(1);
+        let place = Resource::new_own(3);
+        let (shared, _body) = pipe::pipe(unreturned.budget());
+        unreturned.made(&place, shared.clone());
+        assert_eq!(Arc::strong_count(&shared), 3);
+        unreturned.passed_on(&place);
+        assert_eq!(Arc::strong_count(&shared), 2, "only its ends hold it");
+    }
 }
