@@ -7,7 +7,7 @@
 //! Lowest layer first; a module uses only what stands above it:
 //!
 //! - words: [`limits`], [`id`], [`body`], [`headers`], [`fault`], [`meter`]
-//! - facts: [`path`], [`route`], [`policy`], [`config`]
+//! - facts: [`path`], [`route`], [`told`], [`policy`], [`config`]
 //! - services: [`logging`], [`offload`], [`files`], [`upstream`]
 //! - guests: [`wasm`]
 //! - the site: [`site`]
@@ -23,6 +23,7 @@ pub mod meter;
 
 pub mod path;
 pub mod route;
+pub mod told;
 pub mod policy;
 pub mod config;
 

@@ -1,17 +1,15 @@
-//! A request on its way to a handler and back: admitted, bounded, told what only
-//! the host knows, and answered.
+//! A request on its way to a handler and back: admitted, bounded, and answered.
 
 use super::exchange::Exchange;
 use super::incoming::{BodyWatch, bounded};
 use super::outgoing::{Bounds, Outgoing, check_head, outgoing};
-use super::request::{BASE_PATH, CAPTURE_PREFIX, REQUEST_ID};
 use super::service::Step;
 use crate::body::Body;
 use crate::fault::{self, Fault, FaultKind};
-use crate::route::Captures;
 use crate::site::Generation;
+use crate::told::Told;
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, Request, Response};
+use http::{Request, Response};
 use hyper::body::Incoming;
 use std::future::poll_fn;
 use std::pin::pin;
@@ -21,15 +19,13 @@ use std::task::Poll;
 pub(super) struct Errand {
     pub(super) head: Parts,
     pub(super) body: Incoming,
-    pub(super) captures: Captures,
-    /// The mount of the route.
-    pub(super) base: Option<HeaderValue>,
+    pub(super) told: Told,
     pub(super) exchange: Box<Exchange>,
 }
 
 /// Hands the request to `generation`, and answers with what it makes of it.
 pub(super) fn run(errand: Errand, generation: Option<&Arc<Generation>>) -> Step {
-    let Errand { mut head, body, captures, base, mut exchange } = errand;
+    let Errand { head, body, told, mut exchange } = errand;
     let refuse = |exchange, fault| Step::Now(Some(failed(exchange, &fault, None)));
     let Some(generation) = generation else {
         return refuse(exchange, Fault::plain(FaultKind::Unavailable));
@@ -43,11 +39,10 @@ pub(super) fn run(errand: Errand, generation: Option<&Arc<Generation>>) -> Step 
         Ok(bounded) => bounded,
         Err(fault) => return refuse(exchange, fault),
     };
-    tell(&mut head, &exchange, base, &captures);
     let bounds = Bounds::of(&generation.limits);
     let answer = {
         let waited = watch.as_ref().map(|watch| watch.waited.clone());
-        generation.answer(exchange.id, Request::from_parts(head, body), waited)
+        generation.answer(told, Request::from_parts(head, body), waited)
     };
     Step::Later(Box::pin(async move {
         let answer = unless_broken(watch.as_deref(), answer).await;
@@ -82,21 +77,4 @@ fn failed(
     exchange.fail(fault);
     let response = fault::respond(fault.kind, exchange.id);
     outgoing(response, exchange, None, watch, None)
-}
-
-/// Tells the guest what only the host knows.
-fn tell(head: &mut Parts, exchange: &Exchange, base: Option<HeaderValue>, captures: &Captures) {
-    if let Ok(value) = HeaderValue::from_bytes(&exchange.id.digits()) {
-        head.headers.insert(REQUEST_ID, value);
-    }
-    if let Some(base) = base {
-        head.headers.insert(BASE_PATH, base);
-    }
-    for (name, value) in captures {
-        let name = HeaderName::try_from(format!("{CAPTURE_PREFIX}{name}"));
-        // A normalised path is in ASCII, and so are captures' names.
-        if let (Ok(name), Ok(value)) = (name, HeaderValue::try_from(value)) {
-            head.headers.insert(name, value);
-        }
-    }
 }

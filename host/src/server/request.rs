@@ -8,23 +8,13 @@ use crate::headers::strip_hop_by_hop;
 use crate::limits::ServerLimits;
 use crate::path::normalise;
 use crate::policy::Ranges;
+use crate::told::{Client, RESERVED_PREFIX};
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, COOKIE, HOST, HeaderName, TE};
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderValue, Method, Uri};
 use std::borrow::Cow;
-use std::net::IpAddr;
-
-/// The prefix of the request headers that tell a guest what the host knows. No
-/// client can send one.
-pub(super) const RESERVED_PREFIX: &str = "squall-";
-
-pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("squall-request-id");
-pub(super) const CLIENT_ADDRESS: HeaderName = HeaderName::from_static("squall-client-address");
-pub(super) const BASE_PATH: HeaderName = HeaderName::from_static("squall-base-path");
-/// Followed by the name of a capture.
-pub(super) const CAPTURE_PREFIX: &str = "squall-path-";
 
 pub(super) const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
@@ -119,15 +109,10 @@ fn size(headers: &HeaderMap) -> u64 {
 
 /// Removes what a client must not say to a guest, and adds the peer to those on the
 /// request's way.
-pub(super) fn cleanse(
-    headers: &mut HeaderMap,
-    peer: IpAddr,
-    peer_value: &HeaderValue,
-    trusted: &Ranges,
-) {
+pub(super) fn cleanse(headers: &mut HeaderMap, peer: &Client, trusted: &Ranges) {
     strip_hop_by_hop(headers);
-    remove_forged(headers, trusted.contains(peer));
-    headers.append(FORWARDED_FOR, peer_value.clone());
+    remove_forged(headers, trusted.contains(peer.address));
+    headers.append(FORWARDED_FOR, peer.value.clone());
 }
 
 /// Removes what a client must not say from the trailers of its body: the same, and

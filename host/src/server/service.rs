@@ -8,13 +8,14 @@ use super::errand::{self, Errand};
 use super::exchange::Exchange;
 use super::fixed::{not_allowed, redirect, status};
 use super::outgoing::{Outgoing, outgoing};
-use super::request::{CLIENT_ADDRESS, cleanse, compact, normalise_head};
+use super::request::{cleanse, compact, normalise_head};
 use super::stream;
 use crate::body::Body;
 use crate::fault::{self, Fault};
 use crate::limits::ServerLimits;
 use crate::route::Found;
 use crate::site::Goal;
+use crate::told::{Client, Told};
 use http::header::CONNECTION;
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, StatusCode};
@@ -30,9 +31,7 @@ pub(super) struct Service {
     server: Arc<Server>,
     /// Of this connection.
     limits: Arc<ServerLimits>,
-    peer: IpAddr,
-    /// The peer as a header's value, made once.
-    peer_value: HeaderValue,
+    peer: Client,
     clock: Arc<ConnectionClock>,
     protocol: Protocol,
 }
@@ -60,18 +59,13 @@ impl Service {
         clock: Arc<ConnectionClock>,
         protocol: Protocol,
     ) -> Self {
-        let peer = peer.ip().to_canonical();
-        Service { server, limits, peer, peer_value: value_of(peer), clock, protocol }
+        let peer = Client::new(peer.ip().to_canonical());
+        Service { server, limits, peer, clock, protocol }
     }
 
-    fn value_of(&self, client: IpAddr) -> HeaderValue {
-        if client == self.peer { self.peer_value.clone() } else { value_of(client) }
+    fn client(&self, address: IpAddr) -> Client {
+        if address == self.peer.address { self.peer.clone() } else { Client::new(address) }
     }
-}
-
-fn value_of(address: IpAddr) -> HeaderValue {
-    let value = HeaderValue::try_from(address.to_string());
-    value.unwrap_or_else(|_| HeaderValue::from_static("unknown"))
 }
 
 impl hyper::service::Service<Request<Incoming>> for Service {
@@ -85,7 +79,7 @@ impl hyper::service::Service<Request<Incoming>> for Service {
         compact(&mut head);
         let served = self.clock.begin_request(head.version, !body.is_end_stream());
         let server = &*self.server;
-        let client = client_address(&head.headers, self.peer, &server.trusted_proxies);
+        let client = client_address(&head.headers, self.peer.address, &server.trusted_proxies);
         let mut exchange = Box::new(Exchange::new(
             &head,
             client,
@@ -96,10 +90,9 @@ impl hyper::service::Service<Request<Incoming>> for Service {
         ));
         let step = match normalise_head(&mut head, self.protocol, &self.limits) {
             Ok(host) => {
-                cleanse(&mut head.headers, self.peer, &self.peer_value, &server.trusted_proxies);
-                head.headers.insert(CLIENT_ADDRESS, self.value_of(client));
+                cleanse(&mut head.headers, &self.peer, &server.trusted_proxies);
                 exchange.host = host;
-                route(server, head, body, exchange)
+                route(server, head, body, self.client(client), exchange)
             }
             Err(fault) => Step::refused(&fault, exchange),
         };
@@ -109,7 +102,13 @@ impl hyper::service::Service<Request<Incoming>> for Service {
 }
 
 /// Takes the request where its route leads.
-fn route(server: &Server, head: Parts, body: Incoming, exchange: Box<Exchange>) -> Step {
+fn route(
+    server: &Server,
+    head: Parts,
+    body: Incoming,
+    client: Client,
+    exchange: Box<Exchange>,
+) -> Step {
     let site = server.registry.site();
     let (goal, captures) = match site.routes.find(&exchange.host, &head.method, head.uri.path()) {
         Found::Nothing => return Step::now(status(StatusCode::NOT_FOUND), exchange),
@@ -118,8 +117,9 @@ fn route(server: &Server, head: Parts, body: Incoming, exchange: Box<Exchange>) 
     };
     match goal {
         Goal::Handler { index, base } => {
-            let errand = Errand { head, body, captures, base: base.clone(), exchange };
-            errand::run(errand, site.generation(*index))
+            let (id, mount) = (exchange.id, base.clone());
+            let told = Told { id, client: Some(client), mount, captures };
+            errand::run(Errand { head, body, told, exchange }, site.generation(*index))
         }
         Goal::Status(code) => Step::now(status(*code), exchange),
         Goal::Redirect { to, status } => Step::now(redirect(to, *status, &captures), exchange),

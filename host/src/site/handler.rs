@@ -5,9 +5,10 @@ use super::status::ReloadLog;
 use crate::body::{Body, Waited};
 use crate::config::{HandlerConfig, Isolation};
 use crate::fault::{Fault, FaultKind};
-use crate::id::{GenerationNumber, HandlerName, RequestId};
+use crate::id::{GenerationNumber, HandlerName};
 use crate::limits::HandlerLimits;
 use crate::meter::HandlerMeter;
+use crate::told::Told;
 use crate::wasm::{Component, Pool};
 use http::{Request, Response};
 use std::sync::Arc;
@@ -102,11 +103,11 @@ impl Generation {
     /// the guest's work for it.
     pub fn answer(
         &self,
-        id: RequestId,
+        told: Told,
         request: Request<Body>,
         waited: Option<Arc<Waited>>,
     ) -> impl Future<Output = Result<Response<Body>, Fault>> + Send + use<> {
-        self.pool.call(id, request, waited)
+        self.pool.call(told, request, waited)
     }
 }
 

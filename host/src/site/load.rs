@@ -13,6 +13,7 @@ use crate::config::{Config, HandlerConfig};
 use crate::id::{HandlerName, RequestId};
 use crate::limits::{LiveLimits, Room, Size};
 use crate::offload::SITE;
+use crate::told::Told;
 use crate::upstream::{OpenConnections, SystemResolver, Trust, Upstream};
 use crate::wasm::{Blueprint, Component, GrantedFolders, Refused, Reporter, Runtime};
 use http::Request;
@@ -224,8 +225,8 @@ fn out_of_reach(config: &Config) -> BTreeMap<HandlerName, Problem> {
 async fn check_health(generation: &Generation, path: &str) -> Result<(), String> {
     let request = Request::get(format!("http://localhost{path}")).body(Body::empty());
     let request = request.map_err(|e| e.to_string())?;
-    let response =
-        generation.answer(RequestId::next(), request, None).await.map_err(|f| f.to_string())?;
+    let told = Told::by_host(RequestId::next());
+    let response = generation.answer(told, request, None).await.map_err(|f| f.to_string())?;
     if !response.status().is_success() {
         return Err(format!("the new generation answered {}", response.status()));
     }

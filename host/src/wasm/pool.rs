@@ -27,8 +27,8 @@ use super::worlds;
 use crate::body::{Body, Waited};
 use crate::config::Isolation;
 use crate::fault::{Fault, FaultKind};
-use crate::id::RequestId;
 use crate::meter::HandlerMeter;
+use crate::told::Told;
 use http::{Method, Request, Response};
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::VecDeque;
@@ -45,6 +45,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub(crate) struct Job {
     pub(crate) request: Request<Body>,
+    pub(crate) told: Told,
     pub(crate) call: Arc<Call>,
 }
 
@@ -116,7 +117,7 @@ impl Pool {
     /// left to wait with is small.
     pub(crate) fn call(
         self: &Arc<Self>,
-        id: RequestId,
+        told: Told,
         request: Request<Body>,
         waited: Option<Arc<Waited>>,
     ) -> impl Future<Output = Result<Response<Body>, Fault>> + Send + use<> {
@@ -124,9 +125,9 @@ impl Pool {
         let (began, head_deadline) = (Instant::now(), limits.head_deadline);
         let queue_time = limits.queue_time.min(head_deadline);
         let reads = if request.method() == Method::HEAD { Reads::Head } else { Reads::All };
-        let call = Call::new(id, reads, limits);
+        let call = Call::new(told.id, reads, limits);
         let ticket = Ticket::new(call.clone());
-        let dispatched = self.dispatch(Job { request, call });
+        let dispatched = self.dispatch(Job { request, told, call });
         let pool = self.clone();
         async move {
             dispatched?;

@@ -67,7 +67,8 @@ async fn answer(
     job: Job,
     instance: &Instance,
 ) -> wasmtime::Result<()> {
-    let Job { request, call } = job;
+    let Job { mut request, told, call } = job;
+    told.write(request.headers_mut());
     instance.seat.begin(None, &call);
     let request = request.map(|body| body.map_err(wasi_error));
     let scheme =

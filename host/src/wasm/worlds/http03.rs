@@ -102,7 +102,8 @@ fn begin(
     func: HandleFunc,
     seat: &Arc<Seat>,
 ) -> wasmtime::Result<Task> {
-    let Job { request, call } = job;
+    let Job { mut request, told, call } = job;
+    told.write(request.headers_mut());
     let request = request.map(|body| body.map_err(wasi_error));
     let started = accessor.with(|mut store| {
         let data = store.data_mut();

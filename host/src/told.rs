@@ -1,0 +1,70 @@
+//! What only the host knows of a request, and tells its handler.
+//!
+//! Worlds without words for it find it among the request's headers, under names that
+//! no client can send.
+
+use crate::id::RequestId;
+use crate::route::Captures;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use std::net::IpAddr;
+
+/// The prefix of the request headers that tell a guest what the host knows.
+pub const RESERVED_PREFIX: &str = "squall-";
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("squall-request-id");
+const CLIENT_ADDRESS: HeaderName = HeaderName::from_static("squall-client-address");
+const BASE_PATH: HeaderName = HeaderName::from_static("squall-base-path");
+/// Followed by the name of a capture.
+const CAPTURE_PREFIX: &str = "squall-path-";
+
+#[derive(Clone, Debug)]
+pub struct Told {
+    pub id: RequestId,
+    /// None if the host itself asks.
+    pub client: Option<Client>,
+    /// The path below which the route takes everything.
+    pub mount: Option<HeaderValue>,
+    pub captures: Captures,
+}
+
+/// The client's address, also as a header's value, which is made once for a connection.
+#[derive(Clone, Debug)]
+pub struct Client {
+    pub address: IpAddr,
+    pub value: HeaderValue,
+}
+
+impl Client {
+    pub fn new(address: IpAddr) -> Self {
+        let value = HeaderValue::try_from(address.to_string());
+        Client { address, value: value.unwrap_or_else(|_| HeaderValue::from_static("unknown")) }
+    }
+}
+
+impl Told {
+    /// Of a request that no client sent.
+    pub fn by_host(id: RequestId) -> Self {
+        Told { id, client: None, mount: None, captures: Captures::new() }
+    }
+
+    /// Says it in headers.
+    pub fn write(self, headers: &mut HeaderMap) {
+        let Told { id, client, mount, captures } = self;
+        if let Ok(value) = HeaderValue::from_bytes(&id.digits()) {
+            headers.insert(REQUEST_ID, value);
+        }
+        if let Some(client) = client {
+            headers.insert(CLIENT_ADDRESS, client.value);
+        }
+        if let Some(mount) = mount {
+            headers.insert(BASE_PATH, mount);
+        }
+        for (name, value) in captures {
+            let name = HeaderName::try_from(format!("{CAPTURE_PREFIX}{name}"));
+            // A normalised path is in ASCII, and so are captures' names.
+            if let (Ok(name), Ok(value)) = (name, HeaderValue::try_from(value)) {
+                headers.insert(name, value);
+            }
+        }
+    }
+}
