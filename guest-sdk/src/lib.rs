@@ -202,8 +202,9 @@ pub use squall_sdk_macros::handler;
 /// What the macro needs. It may change at any time.
 #[doc(hidden)]
 pub mod __rt {
-    pub use crate::rt::{
-        Guest, GuestError, GuestRequest, GuestResponse, HandlerArgument, argument, export_handler,
-        export_service, respond, serve,
-    };
+    #[cfg(not(feature = "wasi-http"))]
+    pub use crate::rt::native;
+    #[cfg(feature = "wasi-http")]
+    pub use crate::rt::standard;
+    pub use crate::rt::{HandlerArgument, argument, export_handler, respond};
 }

@@ -2,13 +2,14 @@
 
 mod server;
 
-use crate::rt::{HOST_PREFIX, RawRequest};
+use crate::rt::RawRequest;
 use crate::{Body, Error, Result};
 use http::{HeaderMap, Method, Uri, header};
 use serde::de::DeserializeOwned;
 use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::fmt;
+use std::net::IpAddr;
 
 /// A request from a client.
 ///
@@ -44,8 +45,10 @@ use std::fmt;
 pub struct Request {
     method: OnceCell<Method>,
     uri: OnceCell<Uri>,
-    headers: OnceCell<Headers>,
+    headers: OnceCell<HeaderMap>,
     source: Source,
+    /// What a test says of it in the server's place.
+    made: Told,
 }
 
 /// Where the parts come from that are not read yet.
@@ -55,11 +58,12 @@ enum Source {
     Made(Body),
 }
 
-struct Headers {
-    client: HeaderMap,
-    /// Those that the server adds, which are no headers to a handler. Few, so a
-    /// list is the quickest thing to search.
-    host: Vec<(String, Vec<u8>)>,
+/// What the server tells of a request beyond what the client sent.
+#[derive(Default)]
+struct Told {
+    captures: Vec<(String, String)>,
+    base_path: Option<String>,
+    client_address: Option<IpAddr>,
 }
 
 impl Request {
@@ -69,6 +73,7 @@ impl Request {
             uri: OnceCell::new(),
             headers: OnceCell::new(),
             source: Source::Host(raw),
+            made: Told::default(),
         }
     }
 
@@ -124,7 +129,10 @@ impl Request {
     /// What the server itself adds to tell the handler things (`squall-*`) is not
     /// among them; there are methods for that.
     pub fn headers(&self) -> &HeaderMap {
-        &self.all_headers().client
+        self.headers.get_or_init(|| match &self.source {
+            Source::Host(raw) => raw.headers(),
+            Source::Made(_) => HeaderMap::new(),
+        })
     }
 
     /// The first value of one header, if it is text.
@@ -141,9 +149,6 @@ impl Request {
         if self.headers.get().is_none()
             && let Source::Host(raw) = &self.source
         {
-            if is_of_host(name) {
-                return None;
-            }
             return raw.header(name).and_then(text).map(Cow::Owned);
         }
         let value = self.headers().get(name)?.as_bytes();
@@ -181,7 +186,7 @@ impl Request {
     /// The body, to be read chunk by chunk or passed on.
     pub fn into_body(self) -> Body {
         match self.source {
-            Source::Host(raw) => raw.into_body().into(),
+            Source::Host(raw) => raw.into_body(),
             Source::Made(body) => body,
         }
     }
@@ -215,42 +220,28 @@ impl Request {
         let mut request = http::Request::default();
         *request.method_mut() = self.method().clone();
         *request.uri_mut() = self.uri().clone();
-        self.all_headers();
+        self.headers();
         if let Some(headers) = self.headers.take() {
-            *request.headers_mut() = headers.client;
+            *request.headers_mut() = headers;
         }
         *request.body_mut() = self.into_body();
         request
     }
-
-    fn all_headers(&self) -> &Headers {
-        self.headers.get_or_init(|| match &self.source {
-            Source::Host(raw) => {
-                let (client, host) = raw.headers();
-                Headers { client, host }
-            }
-            Source::Made(_) => Headers { client: HeaderMap::new(), host: Vec::new() },
-        })
-    }
-}
-
-fn is_of_host(name: &str) -> bool {
-    name.get(..HOST_PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(HOST_PREFIX))
 }
 
 fn text(value: Vec<u8>) -> Option<String> {
     String::from_utf8(value).ok()
 }
 
-/// Mostly for tests: a handler is called like any function.
 impl<B: Into<Body>> From<http::Request<B>> for Request {
     fn from(request: http::Request<B>) -> Self {
         let (head, body) = request.into_parts();
         Self {
             method: head.method.into(),
             uri: head.uri.into(),
-            headers: Headers { client: head.headers, host: Vec::new() }.into(),
+            headers: head.headers.into(),
             source: Source::Made(body.into()),
+            made: Told::default(),
         }
     }
 }
@@ -261,7 +252,7 @@ impl fmt::Debug for Request {
         f.debug_struct("Request")
             .field("method", &self.method.get())
             .field("uri", &self.uri.get())
-            .field("headers", &self.headers.get().map(|headers| &headers.client))
+            .field("headers", &self.headers.get())
             .finish_non_exhaustive()
     }
 }

@@ -86,6 +86,15 @@ impl Body {
         if bytes.is_empty() { Self::empty() } else { Body(Inner::Full(bytes)) }
     }
 
+    /// All bytes of a body that is here, or the body.
+    pub fn into_whole(self) -> Result<Bytes, Self> {
+        match self.0 {
+            Inner::Empty => Ok(Bytes::new()),
+            Inner::Full(bytes) => Ok(bytes),
+            Inner::Stream(_) => Err(self),
+        }
+    }
+
     /// A body whose frames come from `stream`.
     pub fn stream(stream: impl HttpBody<Data = Bytes, Error = BodyError> + Send + 'static) -> Self {
         Body(Inner::Stream(Box::pin(stream)))

@@ -79,7 +79,8 @@ impl HandlerConfig {
     /// The files that it is made of: its component, the secrets that are in files, and
     /// the certificates that it trusts.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
-        let secrets = self.grants.secrets.values().filter_map(|source| match source {
+        let secrets = self.grants.secrets.values().chain(&self.grants.signing_keys);
+        let secrets = secrets.filter_map(|source| match source {
             SecretSource::File(path) => Some(path.as_path()),
             SecretSource::Environment(_) => None,
         });
@@ -108,6 +109,8 @@ pub struct Grants {
     /// The same, from a place outside the config file; never printed.
     pub secrets: BTreeMap<String, SecretSource>,
     pub folders: Vec<Folder>,
+    /// Keys to sign with, newest first; the handler does not see them.
+    pub signing_keys: Vec<SecretSource>,
 }
 
 /// Where a secret's value comes from.

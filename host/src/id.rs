@@ -54,6 +54,10 @@ impl RequestId {
         RequestId(process_prefix() << Self::COUNTER_BITS | count)
     }
 
+    pub fn number(self) -> u64 {
+        self.0
+    }
+
     /// The 16 lower case hexadecimal digits of this id.
     pub fn digits(self) -> [u8; 16] {
         const HEX: &[u8; 16] = b"0123456789abcdef";

@@ -8,7 +8,7 @@
 //!
 //! - words: [`limits`], [`id`], [`body`], [`headers`], [`fault`], [`meter`]
 //! - facts: [`path`], [`route`], [`told`], [`policy`], [`config`]
-//! - services: [`logging`], [`offload`], [`files`], [`upstream`]
+//! - services: [`logging`], [`offload`], [`signing`], [`files`], [`upstream`]
 //! - guests: [`wasm`]
 //! - the site: [`site`]
 //! - edges: [`server`], [`ops`]
@@ -29,6 +29,7 @@ pub mod config;
 
 pub mod logging;
 pub mod offload;
+pub mod signing;
 pub mod files;
 pub mod upstream;
 

@@ -14,12 +14,14 @@ mod held;
 mod imports;
 mod inspect;
 mod limiter;
+mod pipe;
 mod pool;
 mod response;
 mod seat;
 mod slice;
 mod slots;
 mod trap;
+mod web;
 mod worlds;
 
 pub use cache::ContentHash;
@@ -78,6 +80,6 @@ impl Runtime {
 pub fn default_isolation(world: World) -> Isolation {
     match world {
         World::Http02 => Isolation::Request,
-        World::Http03 => Isolation::Shared,
+        World::Http03 | World::Web => Isolation::Shared,
     }
 }

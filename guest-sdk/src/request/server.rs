@@ -1,8 +1,7 @@
-//! What the server tells of a request beyond what the client sent. It comes in
-//! headers of the server's own; it lets none of those of a client through.
+//! What the server tells of a request beyond what the client sent.
 
-use super::{Request, Source, text};
-use percent_encoding::percent_decode_str;
+use super::{Request, Source};
+use crate::rt::RawRequest;
 use std::borrow::Cow;
 use std::net::IpAddr;
 
@@ -11,17 +10,20 @@ impl Request {
     /// `/stories/{id}`. It is percent-decoded, so it may hold any character, also
     /// a slash.
     pub fn capture(&self, name: &str) -> Option<Cow<'_, str>> {
-        let value = self.host_header(&format!("squall-path-{name}"))?;
-        Some(match value {
-            Cow::Borrowed(value) => percent_decode_str(value).decode_utf8_lossy(),
-            Cow::Owned(value) => percent_decode_str(&value).decode_utf8_lossy().into_owned().into(),
-        })
+        let is_named = |(known, _): &&(String, String)| known.eq_ignore_ascii_case(name);
+        match self.made.captures.iter().find(is_named) {
+            Some((_, value)) => Some(Cow::Borrowed(value)),
+            None => self.raw()?.capture(name),
+        }
     }
 
     /// The path at which this handler is mounted, without a slash at the end:
     /// `/api`, or nothing at the root. Links within the handler begin with it.
     pub fn base_path(&self) -> Cow<'_, str> {
-        self.host_header("squall-base-path").unwrap_or_default()
+        match &self.made.base_path {
+            Some(path) => Cow::Borrowed(path),
+            None => self.raw().and_then(RawRequest::base_path).unwrap_or_default(),
+        }
     }
 
     /// The path below [`base_path`](Request::base_path). It always begins with a
@@ -46,51 +48,41 @@ impl Request {
     /// The name that the server has given to this request. It stands in the
     /// server's log, so put it into yours.
     pub fn request_id(&self) -> Option<Cow<'_, str>> {
-        self.host_header("squall-request-id")
+        self.raw()?.request_id().map(Cow::Owned)
     }
 
     /// The address of the client. The server decides what it is, also if there are
     /// proxies before it: those that it is told to trust say whom they were asked by.
     pub fn client_address(&self) -> Option<IpAddr> {
-        self.host_header("squall-client-address")?.parse().ok()
+        self.made.client_address.or_else(|| self.raw()?.client_address())
     }
 
     /// For tests: the same request, with a part of its path as the route names it.
     #[must_use]
-    pub fn with_capture(self, name: &str, value: &str) -> Self {
-        self.with_host_header(format!("squall-path-{name}"), value)
+    pub fn with_capture(mut self, name: &str, value: &str) -> Self {
+        self.made.captures.push((name.to_owned(), value.to_owned()));
+        self
     }
 
     /// For tests: the same request to a handler that is mounted at `path`.
     #[must_use]
-    pub fn with_base_path(self, path: &str) -> Self {
-        self.with_host_header("squall-base-path".to_owned(), path)
+    pub fn with_base_path(mut self, path: &str) -> Self {
+        self.made.base_path = Some(path.to_owned());
+        self
     }
 
     /// For tests: the same request from a client at `address`.
     #[must_use]
-    pub fn with_client_address(self, address: IpAddr) -> Self {
-        self.with_host_header("squall-client-address".to_owned(), &address.to_string())
-    }
-
-    fn with_host_header(mut self, name: String, value: &str) -> Self {
-        self.all_headers();
-        if let Some(headers) = self.headers.get_mut() {
-            headers.host.push((name.to_ascii_lowercase(), value.into()));
-        }
+    pub fn with_client_address(mut self, address: IpAddr) -> Self {
+        self.made.client_address = Some(address);
         self
     }
 
-    /// What the server tells of this request in a header of its own.
-    fn host_header(&self, name: &str) -> Option<Cow<'_, str>> {
-        if self.headers.get().is_none()
-            && let Source::Host(raw) = &self.source
-        {
-            return raw.header(name).and_then(text).map(Cow::Owned);
+    fn raw(&self) -> Option<&RawRequest> {
+        match &self.source {
+            Source::Host(raw) => Some(raw),
+            Source::Made(_) => None,
         }
-        let headers = &self.all_headers().host;
-        let (_, value) = headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name))?;
-        std::str::from_utf8(value).ok().map(Cow::Borrowed)
     }
 }
 
@@ -103,8 +95,8 @@ mod tests {
     }
 
     #[test]
-    fn captures_are_decoded_and_found_in_any_case() {
-        let request = get("/").with_capture("userId", "a%2Fb%20%C3%A9");
+    fn captures_are_found_in_any_case() {
+        let request = get("/").with_capture("userId", "a/b é");
         assert_eq!(request.capture("userid").unwrap(), "a/b é");
         assert_eq!(request.capture("other"), None);
     }

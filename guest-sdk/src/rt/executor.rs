@@ -21,10 +21,12 @@ use std::task::{Context, Wake, Waker};
 /// Polls `handler` to its end, and after each poll those that it has woken.
 pub(super) async fn run<T>(handler: impl Future<Output = T>) -> T {
     let mut handler = pin!(handler);
+    let request = EXECUTOR.with(Executor::next_request);
     poll_fn(|cx| {
         // Nothing can run here yet: no poll happens inside another.
         let poll = {
             let _running = Running::enter();
+            EXECUTOR.with(|executor| executor.request.set(request));
             handler.as_mut().poll(cx)
         };
         EXECUTOR.with(Executor::drain);
@@ -44,6 +46,16 @@ pub(crate) fn cancel(id: Id) {
     drop(EXECUTOR.with(|executor| executor.tasks.borrow_mut().remove(id)));
 }
 
+/// Drops all futures that the handler which is being polled has spawned, and those that
+/// they have.
+#[cfg_attr(feature = "wasi-http", expect(dead_code, reason = "that world does not tell"))]
+pub(crate) fn cancel_request() {
+    drop(EXECUTOR.with(|executor| {
+        let request = executor.request.get();
+        executor.tasks.borrow_mut().remove_all(request)
+    }));
+}
+
 /// Names a spawned future.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Id {
@@ -60,6 +72,9 @@ struct Executor {
     tasks: RefCell<Tasks>,
     woken: RefCell<VecDeque<Id>>,
     running: Cell<bool>,
+    /// Whose handler or spawned future is being polled.
+    request: Cell<u64>,
+    requests: Cell<u64>,
 }
 
 struct Tasks {
@@ -72,6 +87,7 @@ struct Task {
     /// `None` while it is being polled.
     future: Option<Pin<Box<dyn Future<Output = ()>>>>,
     waker: Arc<TaskWaker>,
+    request: u64,
 }
 
 /// Names the future instead of owning it, because wakers are `Send` and the
@@ -88,11 +104,18 @@ impl Executor {
             tasks: RefCell::new(tasks),
             woken: RefCell::new(VecDeque::new()),
             running: Cell::new(false),
+            request: Cell::new(0),
+            requests: Cell::new(0),
         }
     }
 
+    fn next_request(&self) -> u64 {
+        self.requests.set(self.requests.get() + 1);
+        self.requests.get()
+    }
+
     fn spawn(&self, future: Pin<Box<dyn Future<Output = ()>>>) -> Id {
-        let id = self.tasks.borrow_mut().insert(future);
+        let id = self.tasks.borrow_mut().insert(future, self.request.get());
         self.woken.borrow_mut().push_back(id);
         id
     }
@@ -112,12 +135,13 @@ impl Executor {
     }
 
     fn poll(&self, id: Id) {
-        let Some((mut future, waker)) = self.tasks.borrow_mut().get(id).and_then(|task| {
+        let Some((mut future, waker, request)) = self.tasks.borrow_mut().get(id).and_then(|task| {
             task.waker.queued.store(false, Relaxed);
-            Some((task.future.take()?, task.waker.clone()))
+            Some((task.future.take()?, task.waker.clone(), task.request))
         }) else {
             return;
         };
+        self.request.set(request);
         let waker = Waker::from(waker);
         let poll = future.as_mut().poll(&mut Context::from_waker(&waker));
         let mut tasks = self.tasks.borrow_mut();
@@ -134,7 +158,7 @@ impl Executor {
 }
 
 impl Tasks {
-    fn insert(&mut self, future: Pin<Box<dyn Future<Output = ()>>>) -> Id {
+    fn insert(&mut self, future: Pin<Box<dyn Future<Output = ()>>>, request: u64) -> Id {
         let place = self.free.pop().unwrap_or_else(|| {
             self.places.push(None);
             self.places.len() - 1
@@ -144,6 +168,7 @@ impl Tasks {
         self.places[place] = Some(Task {
             future: Some(future),
             waker: Arc::new(TaskWaker { id, queued: AtomicBool::new(true) }),
+            request,
         });
         id
     }
@@ -157,6 +182,12 @@ impl Tasks {
         self.get(id)?;
         self.free.push(id.place);
         self.places[id.place].take()
+    }
+
+    fn remove_all(&mut self, request: u64) -> Vec<Task> {
+        let tasks = self.places.iter().flatten().filter(|task| task.request == request);
+        let ids: Vec<Id> = tasks.map(|task| task.waker.id).collect();
+        ids.into_iter().filter_map(|id| self.remove(id)).collect()
     }
 }
 
@@ -197,6 +228,7 @@ mod tests {
     use futures_channel::oneshot;
     use futures_executor::block_on;
     use std::rc::Rc;
+    use std::task::Poll;
 
     fn trace() -> (Rc<RefCell<Vec<&'static str>>>, impl Fn(&'static str) + Clone) {
         let trace = Rc::new(RefCell::new(Vec::new()));
@@ -270,6 +302,33 @@ mod tests {
             cancel(id);
         }));
         assert!(receiver.try_recv().is_err());
+    }
+
+    #[test]
+    fn a_request_that_is_given_up_takes_along_what_it_has_spawned() {
+        let (first, mut first_lost) = oneshot::channel::<()>();
+        let (nested, mut nested_lost) = oneshot::channel::<()>();
+        let (other, mut other_lost) = oneshot::channel::<()>();
+        let hold = |sender| async move {
+            let _sender: oneshot::Sender<()> = sender;
+            std::future::pending::<()>().await;
+        };
+        block_on(run(async { drop(spawn(hold(other))) }));
+        block_on(run(async {
+            spawn(async move {
+                spawn(hold(nested));
+                hold(first).await;
+            });
+            let mut polled = false;
+            poll_fn(|cx| {
+                cx.waker().wake_by_ref();
+                if std::mem::replace(&mut polled, true) { Poll::Ready(()) } else { Poll::Pending }
+            })
+            .await;
+            cancel_request();
+        }));
+        assert!(first_lost.try_recv().is_err() && nested_lost.try_recv().is_err());
+        assert_eq!(other_lost.try_recv(), Ok(None), "another request's goes on");
     }
 
     #[test]

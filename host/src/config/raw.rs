@@ -57,6 +57,8 @@ pub(super) struct Handler {
     #[serde(default)]
     pub(super) folders: Vec<Folder>,
     #[serde(default)]
+    pub(super) signing_keys: Vec<Secret>,
+    #[serde(default)]
     pub(super) limits: PartialHandlerLimits,
 }
 

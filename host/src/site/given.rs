@@ -4,6 +4,7 @@
 use super::read::{AtMost, read_whole};
 use crate::config::{Folder, HandlerConfig, SecretSource};
 use crate::limits::Size;
+use crate::signing::SigningKeys;
 use crate::upstream::ExtraRoots;
 use std::collections::BTreeMap;
 use std::env::VarError;
@@ -18,12 +19,35 @@ use std::{env, fmt};
 pub(super) struct Given {
     pub(super) values: Values,
     pub(super) roots: ExtraRoots,
+    pub(super) signing: Signing,
     folders: Vec<Inode>,
 }
 
 /// A handler's config values and secrets, under their names.
 #[derive(Clone, Default, PartialEq)]
 pub(super) struct Values(pub(super) BTreeMap<String, String>);
+
+/// A handler's signing keys as they were read, newest first.
+#[derive(Clone, Default, PartialEq)]
+pub(super) struct Signing(Vec<String>);
+
+impl Signing {
+    pub(super) fn keys(&self) -> SigningKeys {
+        let mut keys = SigningKeys::default();
+        for secret in &self.0 {
+            // Those that are too short were refused.
+            let _ = keys.push(secret.as_bytes());
+        }
+        keys
+    }
+}
+
+/// Their number only.
+impl fmt::Debug for Signing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} keys", self.0.len())
+    }
+}
 
 /// Names only: a value may be a secret.
 impl fmt::Debug for Values {
@@ -59,6 +83,17 @@ impl Given {
                 Err(problem) => problems.push(format!("secret `{name}`: {problem}")),
             }
         }
+        let mut signing = Signing::default();
+        for (i, source) in config.grants.signing_keys.iter().enumerate() {
+            let key = secret(source).and_then(|key| {
+                let long = SigningKeys::default().push(key.as_bytes());
+                long.map(|()| key).map_err(|short| short.to_string())
+            });
+            match key {
+                Ok(key) => signing.0.push(key),
+                Err(problem) => problems.push(format!("`signing_keys[{i}]`: {problem}")),
+            }
+        }
         let roots = config.grants.outbound_ca.as_deref().map(roots).transpose();
         let roots = roots.unwrap_or_else(|problem| {
             problems.push(format!("`outbound_ca`: {problem}"));
@@ -73,7 +108,7 @@ impl Given {
         if !problems.is_empty() {
             return Err(problems.join("; "));
         }
-        Ok(Given { values: Values(values), roots: roots.unwrap_or_default(), folders })
+        Ok(Given { values: Values(values), roots: roots.unwrap_or_default(), signing, folders })
     }
 }
 

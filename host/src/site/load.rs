@@ -182,6 +182,7 @@ impl Workshop {
             environment: given.values.0.clone().into_iter().collect(),
             folders,
             tcp: Arc::new(config.grants.outbound_tcp.clone().with_private(private)),
+            signing: given.signing.keys(),
             upstream: Arc::new(Upstream::new(
                 outbound,
                 &config.limits,

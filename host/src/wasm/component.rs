@@ -6,6 +6,7 @@ use super::data::Data;
 use super::engine::{Concurrency, Engines};
 use super::imports;
 use super::inspect::{NotAHandler, Shape, World, inspect};
+use super::web::WebPre;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use wasmtime::Engine;
@@ -44,6 +45,7 @@ impl Origin {
 pub(super) enum Entry {
     Http02(ProxyPre<Data>),
     Http03(ServicePre<Data>),
+    Web(WebPre<Data>),
 }
 
 /// Why a file was refused.
@@ -94,7 +96,7 @@ impl Loader {
         let shape = examine(bytes)?;
         let concurrency = match shape.world {
             World::Http02 => Concurrency::Single,
-            World::Http03 => Concurrency::Many,
+            World::Http03 | World::Web => Concurrency::Many,
         };
         let hash = ContentHash::of(bytes);
         let engine =
@@ -148,6 +150,7 @@ impl Loader {
         Ok(match world {
             World::Http02 => Entry::Http02(ProxyPre::new(pre).map_err(refuse)?),
             World::Http03 => Entry::Http03(ServicePre::new(pre).map_err(refuse)?),
+            World::Web => Entry::Web(WebPre::new(pre).map_err(refuse)?),
         })
     }
 }

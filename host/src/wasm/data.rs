@@ -8,9 +8,10 @@ use super::limiter::Limiter;
 use super::seat::Seat;
 use super::trap::CpuExceeded;
 use crate::id::{GenerationNumber, HandlerName};
-use crate::limits::HandlerLimits;
+use crate::limits::{HandlerLimits, Size};
 use crate::meter::HandlerMeter;
 use crate::policy::TcpGrants;
+use crate::signing::SigningKeys;
 use crate::upstream::Upstream;
 use std::cell::Cell;
 use std::sync::Arc;
@@ -31,6 +32,7 @@ pub(crate) struct Blueprint {
     pub(crate) environment: Vec<(String, String)>,
     pub(crate) folders: GrantedFolders,
     pub(crate) tcp: Arc<TcpGrants>,
+    pub(crate) signing: SigningKeys,
     pub(crate) upstream: Arc<Upstream>,
     pub(crate) meter: Arc<HandlerMeter>,
     pub(crate) reporter: Arc<Reporter>,
@@ -47,6 +49,14 @@ pub(crate) struct Data {
     pub(crate) log: GuestLog,
     pub(crate) seat: Arc<Seat>,
     pub(super) unreturned: Unreturned,
+    pub(super) signing: SigningKeys,
+    pub(super) limits: GuestLimits,
+}
+
+/// What the imports of a guest look at on each use.
+#[derive(Clone, Copy)]
+pub(super) struct GuestLimits {
+    pub(super) fields: Size,
 }
 
 impl Blueprint {
@@ -96,6 +106,8 @@ impl Blueprint {
             seat: seat.clone(),
             // As much as its requests may have on their way anyway.
             unreturned: Unreturned::new(concurrent_requests.max(1)),
+            signing: self.signing.clone(),
+            limits: GuestLimits { fields: limits.fields },
         };
         self.folders.give(&mut data);
         data

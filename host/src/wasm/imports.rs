@@ -1,5 +1,5 @@
-//! What the host offers to guests: WASI 0.2 and 0.3, and the few functions of it
-//! that we put our own in place of.
+//! What the host offers to guests: WASI 0.2 and 0.3, with our own in place of a few
+//! functions, and the interfaces of the native world.
 //!
 //! Everything is linked for every component; what a handler may reach is decided
 //! when it calls, by its grants.
@@ -11,6 +11,7 @@ mod reporter;
 mod responses;
 mod sockets;
 mod table;
+mod web;
 
 pub(super) use log::GuestLog;
 pub(super) use outbound::Outbound;
@@ -46,6 +47,7 @@ pub(super) fn linker(engine: &Engine, concurrency: Concurrency) -> wasmtime::Res
         log::add_to_linker(&mut linker)?;
         outbound::add_to_linker(&mut linker)?;
         responses::add_to_linker(&mut linker)?;
+        web::add_to_linker(&mut linker)?;
     }
     Ok(linker)
 }

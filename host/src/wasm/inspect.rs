@@ -13,6 +13,8 @@ pub enum World {
     Http02,
     /// Exports `wasi:http/handler@0.3.x` (world `wasi:http/service`).
     Http03,
+    /// Exports `squall:web/handler@0.1.x`.
+    Web,
 }
 
 impl World {
@@ -20,6 +22,7 @@ impl World {
         match self {
             World::Http02 => "wasi:http/proxy@0.2",
             World::Http03 => "wasi:http/service@0.3",
+            World::Web => "squall:web@0.1",
         }
     }
 }
@@ -53,19 +56,19 @@ pub enum NotAHandler {
     )]
     CoreModule,
     #[error(
-        "this is a `wasi:cli` command, a program that runs once; a handler exports `wasi:http/handler@0.3` or `wasi:http/incoming-handler@0.2`: build a library (`crate-type = [\"cdylib\"]`) with such an export"
+        "this is a `wasi:cli` command, a program that runs once; a handler exports `squall:web/handler@0.1`, `wasi:http/handler@0.3` or `wasi:http/incoming-handler@0.2`: build a library (`crate-type = [\"cdylib\"]`) with such an export"
     )]
     Command,
     #[error(
-        "it exports `{0}`, which is newer than what this Squall serves (`wasi:http/handler@0.3`, `wasi:http/incoming-handler@0.2`); build it with an older WIT, or use a newer Squall"
+        "it exports `{0}`, which is newer than what this Squall serves (`squall:web/handler@0.1`, `wasi:http/handler@0.3`, `wasi:http/incoming-handler@0.2`); build it with an older WIT, or use a newer Squall"
     )]
     TooNew(String),
     #[error(
-        "it exports `{0}`, a preview of what this Squall serves (`wasi:http/handler@0.3`, `wasi:http/incoming-handler@0.2`); build it with a newer toolchain"
+        "it exports `{0}`, a preview of what this Squall serves (`squall:web/handler@0.1`, `wasi:http/handler@0.3`, `wasi:http/incoming-handler@0.2`); build it with a newer toolchain"
     )]
     TooOld(String),
     #[error(
-        "it exports {0}, but a handler exports `wasi:http/handler@0.3` (world `wasi:http/service`) or `wasi:http/incoming-handler@0.2` (world `wasi:http/proxy`)"
+        "it exports {0}, but a handler exports `squall:web/handler@0.1`, `wasi:http/handler@0.3` (world `wasi:http/service`) or `wasi:http/incoming-handler@0.2` (world `wasi:http/proxy`)"
     )]
     NoHandler(String),
     #[error("it is not valid WebAssembly: {0}")]
@@ -139,8 +142,14 @@ fn world_of(exports: &[String]) -> Result<World, NotAHandler> {
             .iter()
             .filter_map(move |export| Some((export, export.strip_prefix(&prefix)?.to_owned())))
     };
-    let handlers = versions("wasi:http/handler").chain(versions("wasi:http/incoming-handler"));
     let mut refused = None;
+    for (export, version) in versions("squall:web/handler") {
+        match semver_of(&version) {
+            Some((0, 1, false)) => return Ok(World::Web),
+            _ => refused = Some(NotAHandler::TooNew(export.clone())),
+        }
+    }
+    let handlers = versions("wasi:http/handler").chain(versions("wasi:http/incoming-handler"));
     for (export, version) in handlers {
         match (export.contains("incoming"), semver_of(&version)) {
             (false, Some((0, 3, false))) => return Ok(World::Http03),
@@ -186,6 +195,9 @@ mod tests {
         assert_eq!(world(&["wasi:http/incoming-handler@0.2.0"]), Ok(World::Http02));
         assert_eq!(world(&["wasi:http/incoming-handler@0.2.12"]), Ok(World::Http02));
         assert_eq!(world(&["wasi:cli/run@0.2.3"]), Err(NotAHandler::Command));
+        assert_eq!(world(&["squall:web/handler@0.1.7"]), Ok(World::Web));
+        assert_eq!(world(&["wasi:http/handler@0.3.0", "squall:web/handler@0.1.0"]), Ok(World::Web));
+        assert!(matches!(world(&["squall:web/handler@0.2.0"]), Err(NotAHandler::TooNew(_))));
         assert!(matches!(world(&["wasi:http/handler@0.4.0"]), Err(NotAHandler::TooNew(_))));
         assert!(matches!(world(&["wasi:http/handler@1.0.0"]), Err(NotAHandler::TooNew(_))));
         let preview = "wasi:http/handler@0.3.0-rc-2026-01-06";

@@ -173,7 +173,9 @@ impl Pool {
     /// How many requests an instance serves at the same time.
     pub(super) fn concurrency(&self) -> u64 {
         match (self.isolation, self.component.shape.world) {
-            (Isolation::Shared, World::Http03) => self.blueprint.limits.instance_concurrency,
+            (Isolation::Shared, World::Http03 | World::Web) => {
+                self.blueprint.limits.instance_concurrency
+            }
             (Isolation::Request, _) | (_, World::Http02) => 1,
         }
     }

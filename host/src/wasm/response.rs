@@ -1,13 +1,16 @@
 //! From a guest's response to ours: small bodies are taken whole, so that they go
 //! out in one write with a length; others are streamed.
 
+mod content;
 mod early;
 mod length;
 mod stream;
 
+pub(super) use content::Content;
+
 use super::call::{Call, Reads};
 use crate::body::{Body, declared_length, has_no_body};
-use crate::fault::{Fault, FaultKind};
+use crate::fault::Fault;
 use early::{Early, Room};
 use futures_util::FutureExt;
 use http::Response;
@@ -16,10 +19,9 @@ use http_body_util::BodyExt;
 use length::Length;
 use std::sync::Arc;
 use stream::GuestBody;
-use wasmtime_wasi_http::{Error as WasiError, WasiBody};
 
 /// Hands the guest's response over to whoever waits for it.
-pub(super) fn deliver(call: &Arc<Call>, response: Response<WasiBody>) {
+pub(super) fn deliver(call: &Arc<Call>, response: Response<Content>) {
     let (head, mut body) = response.into_parts();
     let reads = if has_no_body(head.status) { Reads::Head } else { call.reads };
     // The length of a body that is not sent tells of another one.
@@ -30,7 +32,7 @@ pub(super) fn deliver(call: &Arc<Call>, response: Response<WasiBody>) {
         let frame = match body.frame().now_or_never() {
             Some(Some(Ok(frame))) => frame,
             // Nothing was sent yet, so the client can be told in full.
-            Some(Some(Err(error))) => return fail(call, failure(&error)),
+            Some(Some(Err(fault))) => return fail(call, fault),
             Some(None) => break true,
             None => break false,
         };
@@ -59,16 +61,4 @@ pub(super) fn deliver(call: &Arc<Call>, response: Response<WasiBody>) {
 fn fail(call: &Call, fault: Fault) {
     call.fail(fault);
     call.finish();
-}
-
-/// Why a guest's body ended with an error.
-fn failure(error: &WasiError) -> Fault {
-    let (kind, detail) = match error {
-        // wasmtime's words are those of a limit.
-        WasiError::HttpResponseBodySize(_) => {
-            (FaultKind::Framing, "the response's body is not what its `content-length` says".into())
-        }
-        other => (FaultKind::ErrorCode, format!("the response's body failed: {other}")),
-    };
-    Fault::new(kind, detail)
 }

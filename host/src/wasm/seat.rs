@@ -3,6 +3,7 @@
 
 use super::call::Call;
 use super::pool::Job;
+use super::response::Content;
 use crate::fault::{Fault, FaultKind};
 use futures_util::task::AtomicWaker;
 use http::Response;
@@ -12,7 +13,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use wasmtime::component::GuestTaskId;
-use wasmtime_wasi_http::WasiBody;
 
 #[derive(Default)]
 pub(crate) struct Seat {
@@ -46,7 +46,7 @@ pub(crate) struct Seat {
     calls: Mutex<Vec<Running>>,
     /// The call that the clock ended the instance for.
     culprit: Mutex<Option<Arc<Call>>>,
-    outbox: Mutex<Vec<(Arc<Call>, Response<WasiBody>)>>,
+    outbox: Mutex<Vec<(Arc<Call>, Response<Content>)>>,
 }
 
 /// How many calls the instance works for, and how many of them nobody wants any
@@ -278,11 +278,11 @@ impl Seat {
 
     /// Keeps a head until the guest gives way: by then small bodies are complete
     /// and can be sent in one write.
-    pub(crate) fn post(&self, call: Arc<Call>, response: Response<WasiBody>) {
+    pub(crate) fn post(&self, call: Arc<Call>, response: Response<Content>) {
         self.outbox.lock().push((call, response));
     }
 
-    pub(crate) fn take_posted(&self) -> Vec<(Arc<Call>, Response<WasiBody>)> {
+    pub(crate) fn take_posted(&self) -> Vec<(Arc<Call>, Response<Content>)> {
         std::mem::take(&mut *self.outbox.lock())
     }
 

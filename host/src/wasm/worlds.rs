@@ -1,8 +1,10 @@
 //! One file per world that a component can export, and what all have in common:
 //! a store, a drive, an end.
 
+mod concurrent;
 mod http02;
 mod http03;
+mod web;
 
 pub(in crate::wasm) use http03::wasi_error;
 
@@ -24,6 +26,7 @@ pub(super) async fn run(instance: &Instance) {
     match &instance.pool.component.entry {
         Entry::Http02(pre) => http02::run(instance, pre).await,
         Entry::Http03(pre) => http03::run(instance, pre).await,
+        Entry::Web(pre) => web::run(instance, pre).await,
     }
 }
 
@@ -40,6 +43,11 @@ pub(super) async fn try_instance(pool: &Pool) -> Result<(), Fault> {
             (store, made)
         }
         Entry::Http03(pre) => {
+            let mut store = store(pre.engine(), Concurrency::Many);
+            let made = timed(pre.instantiate_async(&mut store), pool, &seat).await.map(drop);
+            (store, made)
+        }
+        Entry::Web(pre) => {
             let mut store = store(pre.engine(), Concurrency::Many);
             let made = timed(pre.instantiate_async(&mut store), pool, &seat).await.map(drop);
             (store, made)

@@ -31,6 +31,8 @@ pub(super) fn handler(
     let tcp = problems.note(tcp);
     let secrets = secrets(raw.secrets, &raw.config, base).map_err(|p| p.below("secrets"));
     let secrets = problems.note(secrets);
+    let keys = signing_keys(raw.signing_keys, base).map_err(|p| p.below("signing_keys"));
+    let keys = problems.note(keys);
     let config = problems.note(config_values(raw.config).map_err(|p| p.below("config")));
     let folders = problems.note(folders(raw.folders, base).map_err(|p| p.below("folders")));
     if !problems.is_empty() {
@@ -50,6 +52,7 @@ pub(super) fn handler(
             secrets: secrets.unwrap_or_default(),
             config: config.unwrap_or_default(),
             folders: folders.unwrap_or_default(),
+            signing_keys: keys.unwrap_or_default(),
         },
         limits,
     })
@@ -118,6 +121,14 @@ fn secret_source(secret: raw::Secret, base: &Path) -> Checked<SecretSource> {
         (None, Some(path)) => Ok(SecretSource::File(base.join(path))),
         _ => Err(Problem::new("a secret has either `env`, the variable that holds it, or `file`")),
     }
+}
+
+fn signing_keys(raw: Vec<raw::Secret>, base: &Path) -> Result<Vec<SecretSource>, Problems> {
+    let (mut found, mut problems) = (Vec::new(), Problems::default());
+    for (i, secret) in raw.into_iter().enumerate() {
+        found.extend(problems.note(secret_source(secret, base).map_err(|p| p.below(i))));
+    }
+    if problems.is_empty() { Ok(found) } else { Err(problems) }
 }
 
 fn folders(raw: Vec<raw::Folder>, base: &Path) -> Result<Vec<Folder>, Problems> {

@@ -1,6 +1,7 @@
 //! A guest's stdout and stderr: each line becomes a log line that names handler,
 //! generation and request. Bounded, escaped, and never waiting for anything.
 
+mod leveled;
 mod lines;
 
 use super::super::call::Call;
@@ -77,19 +78,27 @@ impl GuestLog {
     /// Writes one line, if the request that it belongs to has not written its
     /// share.
     fn emit(&self, stream: Stream, line: &Line, call: Option<&Arc<Call>>) {
-        let scope = &*self.0;
-        if let Some(call) = call {
-            let cost = line.cost();
-            let left = call.log_budget.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
-                (left > 0).then(|| left.saturating_sub(cost))
-            });
-            match left {
-                Err(_) => return scope.meter.log_dropped.add(1),
-                Ok(left) if left <= cost => return self.write(stream, LIMIT_REACHED, Some(call)),
-                Ok(_) => {}
-            }
+        match self.share(line.cost(), call) {
+            Share::Left => self.write(stream, &line.text(), call),
+            Share::Reached => self.write(stream, LIMIT_REACHED, call),
+            Share::Over => {}
         }
-        self.write(stream, &line.text(), call);
+    }
+
+    /// Takes `cost` from what the request may still write.
+    fn share(&self, cost: u64, call: Option<&Arc<Call>>) -> Share {
+        let Some(call) = call else { return Share::Left };
+        let left = call.log_budget.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+            (left > 0).then(|| left.saturating_sub(cost))
+        });
+        match left {
+            Err(_) => {
+                self.0.meter.log_dropped.add(1);
+                Share::Over
+            }
+            Ok(left) if left <= cost => Share::Reached,
+            Ok(_) => Share::Left,
+        }
     }
 
     fn write(&self, stream: Stream, text: &str, call: Option<&Arc<Call>>) {
@@ -108,6 +117,14 @@ impl GuestLog {
             "{text}"
         );
     }
+}
+
+/// What a request may still write of one line.
+enum Share {
+    Left,
+    /// It ends with this line, in whose place that is said.
+    Reached,
+    Over,
 }
 
 const LIMIT_REACHED: &str =

@@ -6,16 +6,17 @@
 //! taken, to be told that its trailers were, and to end: four turns of its task where
 //! one does.
 
-mod budget;
-mod pipe;
+mod trailers;
 mod unreturned;
 
 pub(in crate::wasm) use unreturned::Unreturned;
 
 use super::super::data::Data;
+use super::super::pipe::{self, Contents};
 use http::Response;
-use pipe::{Contents, Trailers};
+use http_body_util::BodyExt;
 use std::sync::Arc;
+use trailers::Trailers;
 use wasmtime::component::{Access, FutureReader, Linker, Resource, StreamAny, StreamReader};
 use wasmtime::error::Context as _;
 use wasmtime::{AsContextMut, StoreContextMut};
@@ -52,7 +53,7 @@ fn new(
         Some(Maker::Guest(contents)) => Some(contents),
         None => None,
     };
-    let (shared, body) = pipe::pipe(store.data().unreturned.budget());
+    let (shared, body) = pipe::unreturned(store.data().unreturned.budget());
     match contents {
         Some(contents) => contents.pipe(&mut store, Contents::new(shared.clone()))?,
         None => shared.contents_end(),
@@ -62,7 +63,7 @@ fn new(
     let mut headers = data.table.delete(fields).context("no such fields")?;
     headers.set_immutable();
     let (mut response, delivered) =
-        GuestResponse::from_http(&mut data.outbound, Response::new(body));
+        GuestResponse::from_http(&mut data.outbound, Response::new(body.map_err(WasiError::from)));
     response.headers = headers;
     let response = data.table.push(response)?;
     data.unreturned.made(&response, shared);

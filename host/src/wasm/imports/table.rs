@@ -35,6 +35,7 @@ enum Needs {
     Udp,
     Folders,
     Values,
+    SigningKeys,
 }
 
 const TRACK_02: &[(&str, Needs)] = &[
@@ -96,6 +97,16 @@ const TRACK_03: &[(&str, Needs)] = &[
     ("wasi:sockets/types", Needs::Tcp),
 ];
 
+const TRACK_WEB: &[(&str, Needs)] = &[
+    ("squall:web/client", Needs::Nothing),
+    ("squall:web/handler", Needs::Nothing),
+    ("squall:web/key-value", Needs::Nothing),
+    ("squall:web/log", Needs::Nothing),
+    ("squall:web/outbound", Needs::Outbound),
+    ("squall:web/signing", Needs::SigningKeys),
+    ("squall:web/types", Needs::Nothing),
+];
+
 /// Whether a component of `world` may import `name`.
 pub(crate) fn is_known(world: World, name: &str) -> bool {
     needs(world, name).is_some()
@@ -128,7 +139,9 @@ fn needs(world: World, name: &str) -> Option<Needs> {
     }
     match (version, world) {
         (v, _) if v.starts_with("0.2.") => find(TRACK_02),
-        (v, World::Http03) if v.starts_with("0.3.") => find(TRACK_03),
+        (_, World::Http02) => None,
+        (v, _) if v.starts_with("0.3.") => find(TRACK_03),
+        (v, _) if v.starts_with("0.1.") => find(TRACK_WEB),
         _ => None,
     }
 }
@@ -148,6 +161,9 @@ impl Needs {
                 !grants.folders.is_empty(),
                 "folders = [{ host = \"data\", guest = \"/data\", access = \"read\" }]",
             ),
+            Needs::SigningKeys => {
+                (!grants.signing_keys.is_empty(), "signing_keys = [{ file = \"signing.key\" }]")
+            }
             Needs::Values => {
                 let any = !grants.config.is_empty() || !grants.secrets.is_empty();
                 (any, "config = { key = \"value\" }")

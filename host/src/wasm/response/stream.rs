@@ -3,7 +3,7 @@
 use super::super::call::{Call, Reads};
 use super::early::Early;
 use super::length::Length;
-use super::{fail, failure};
+use super::{Content, fail};
 use crate::body::{BodyError, Cause};
 use crate::fault::Fault;
 use bytes::Bytes;
@@ -14,13 +14,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
-use wasmtime_wasi_http::WasiBody;
 
 /// Dropped before the client has all of it, it abandons the call. What is left then is
 /// discarded.
 pub(super) struct GuestBody {
     early: Early,
-    inner: WasiBody,
+    inner: Content,
     call: Arc<Call>,
     reads: Reads,
     /// As far as it was given to the client.
@@ -32,7 +31,7 @@ impl GuestBody {
     /// `early` has been counted in `length` already.
     pub(super) fn new(
         early: Early,
-        inner: WasiBody,
+        inner: Content,
         call: Arc<Call>,
         reads: Reads,
         length: Length,
@@ -48,7 +47,7 @@ impl GuestBody {
         let next = ready!(Pin::new(&mut self.inner).poll_frame(cx));
         Poll::Ready(match next {
             Some(Ok(frame)) => Some(self.length.take(&frame).map(|()| frame)),
-            Some(Err(error)) => Some(Err(failure(&error))),
+            Some(Err(fault)) => Some(Err(fault)),
             None => match self.call.fault() {
                 // The stream ended because its instance did.
                 Some(fault) => Some(Err(fault.clone())),
@@ -144,7 +143,7 @@ impl Drop for GuestBody {
 /// A guest that writes once more after it was told that its reader is gone traps,
 /// and takes the other requests of its instance with it. Many guests do not look at
 /// what a write came to: they come to their end here, in peace.
-async fn discard(mut body: WasiBody, call: Arc<Call>) {
+async fn discard(mut body: Content, call: Arc<Call>) {
     let mut left = call.discard.get();
     let taking = async {
         while let Some(Ok(frame)) = body.frame().await {

@@ -5,6 +5,7 @@ use super::super::call::Call;
 use super::super::data::Data;
 use super::super::engine::Concurrency;
 use super::super::pool::{Instance, Job};
+use super::super::response::Content;
 use super::super::slice;
 use super::conclude;
 use super::http03::wasi_error;
@@ -108,13 +109,13 @@ fn outparam(
 
 /// Of a body with a length wasmtime says nothing but that it was broken off, also when
 /// it was too short or too long: it was not what its length said in any case.
-fn tell_length(response: Response<WasiBody>) -> Response<WasiBody> {
+fn tell_length(response: Response<WasiBody>) -> Response<Content> {
     if !response.headers().contains_key(CONTENT_LENGTH) {
-        return response;
+        return response.map(Content::Wasi);
     }
     let tell = |error| match error {
         WasiError::HttpProtocolError => WasiError::HttpResponseBodySize(None),
         other => other,
     };
-    response.map(|body| body.map_err(tell).boxed_unsync())
+    response.map(|body| Content::Wasi(body.map_err(tell).boxed_unsync()))
 }

@@ -74,6 +74,11 @@ impl Lines {
 }
 
 impl Line {
+    /// `bytes` as one line, also if there are newlines in it.
+    pub(super) fn of(bytes: &[u8], limit: usize) -> Self {
+        Line { bytes: bytes[..bytes.len().min(limit)].to_vec(), cut: bytes.len() > limit }
+    }
+
     /// What the line takes of its request's share.
     pub(super) fn cost(&self) -> u64 {
         self.bytes.len() as u64 + 1

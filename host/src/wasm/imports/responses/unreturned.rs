@@ -1,17 +1,16 @@
 //! The responses that a guest has made and not returned yet.
 
-use super::super::outbound::CHUNK;
-use super::budget::Budget;
-use super::pipe::Shared;
+use super::super::super::pipe::{Budget, CHUNK, Shared};
 use std::sync::Arc;
 use wasmtime::component::Resource;
 use wasmtime_wasi_http::p3::Response as GuestResponse;
+use wasmtime_wasi_http::p3::bindings::http::types::ErrorCode;
 
 pub(in crate::wasm) struct Unreturned {
     budget: Arc<Budget>,
     /// By the place of the response in its table. What a guest drops or reads itself
     /// stays here until its place is taken again; by then its body holds nothing.
-    pipes: Vec<Option<Arc<Shared>>>,
+    pipes: Vec<Option<Arc<Shared<ErrorCode>>>>,
 }
 
 impl Unreturned {
@@ -25,7 +24,11 @@ impl Unreturned {
         &self.budget
     }
 
-    pub(super) fn made(&mut self, response: &Resource<GuestResponse>, shared: Arc<Shared>) {
+    pub(super) fn made(
+        &mut self,
+        response: &Resource<GuestResponse>,
+        shared: Arc<Shared<ErrorCode>>,
+    ) {
         let place = place(response);
         if self.pipes.len() <= place {
             self.pipes.resize(place + 1, None);
@@ -54,14 +57,14 @@ fn place(response: &Resource<GuestResponse>) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::super::pipe;
+    use super::super::super::super::pipe;
     use super::*;
 
     #[test]
     fn a_response_without_a_pipe_is_not_taken_for_the_one_before_it() {
         let mut unreturned = Unreturned::new(1);
         let place = Resource::new_own(3);
-        let (shared, _body) = pipe::pipe(unreturned.budget());
+        let (shared, _body) = pipe::unreturned(unreturned.budget());
         unreturned.made(&place, shared.clone());
         assert_eq!(Arc::strong_count(&shared), 3);
         unreturned.passed_on(&place);

@@ -4,16 +4,21 @@
 //! comes over about 3,000 more, where a whole small answer costs some 85,000. So
 //! nothing is read before it is asked for.
 
+use super::super::path_and_query;
 use super::IncomingBody;
-use http::uri::{Authority, PathAndQuery, Scheme};
+use crate::Body;
+use http::uri::{Authority, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use percent_encoding::percent_decode_str;
+use std::borrow::Cow;
 use std::cell::OnceCell;
+use std::net::IpAddr;
 use wasip3::http::types;
 
 /// Request headers with this beginning come from the host, not from the client.
-/// They are not shown among the headers, because another world tells the same
+/// They are not shown among the headers, because the other world tells the same
 /// things in another way.
-pub(crate) const HOST_PREFIX: &str = "squall-";
+const HOST_PREFIX: &str = "squall-";
 
 pub(crate) struct RawRequest {
     request: types::Request,
@@ -43,7 +48,7 @@ impl RawRequest {
 
     /// The path and the query.
     pub(crate) fn uri(&self) -> Uri {
-        path_and_query(self.request.get_path_with_query()).into()
+        path_and_query(self.request.get_path_with_query().unwrap_or_default()).into()
     }
 
     /// The whole address, as far as it is known.
@@ -62,26 +67,49 @@ impl RawRequest {
 
     /// The first value of one header.
     pub(crate) fn header(&self, name: &str) -> Option<Vec<u8>> {
-        self.fields().get(name).into_iter().next()
+        let is_of_host = name
+            .get(..HOST_PREFIX.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(HOST_PREFIX));
+        if is_of_host { None } else { self.fields().get(name).into_iter().next() }
     }
 
-    /// All headers: the client's, and apart from them the host's own.
-    pub(crate) fn headers(&self) -> (HeaderMap, Vec<(String, Vec<u8>)>) {
+    /// All headers of the client's.
+    pub(crate) fn headers(&self) -> HeaderMap {
         let all = self.fields().copy_all();
         let mut headers = HeaderMap::with_capacity(all.len());
-        let mut host = Vec::new();
         for (name, value) in all {
-            if name.starts_with(HOST_PREFIX) {
-                host.push((name, value));
-            } else {
+            if !name.starts_with(HOST_PREFIX) {
                 append(&mut headers, &name, value);
             }
         }
-        (headers, host)
+        headers
     }
 
-    pub(crate) fn into_body(self) -> IncomingBody {
-        IncomingBody::of_request(self.request)
+    /// The part of the path that the route names so, decoded.
+    pub(crate) fn capture(&self, name: &str) -> Option<Cow<'_, str>> {
+        let value = self.of_host(&format!("path-{name}"))?;
+        Some(percent_decode_str(&value).decode_utf8_lossy().into_owned().into())
+    }
+
+    pub(crate) fn base_path(&self) -> Option<Cow<'_, str>> {
+        self.of_host("base-path").map(Cow::Owned)
+    }
+
+    pub(crate) fn request_id(&self) -> Option<String> {
+        self.of_host("request-id")
+    }
+
+    pub(crate) fn client_address(&self) -> Option<IpAddr> {
+        self.of_host("client-address")?.parse().ok()
+    }
+
+    pub(crate) fn into_body(self) -> Body {
+        IncomingBody::of_request(self.request).into()
+    }
+
+    fn of_host(&self, name: &str) -> Option<String> {
+        let value = self.fields().get(&format!("{HOST_PREFIX}{name}")).into_iter().next();
+        value.and_then(|value| String::from_utf8(value).ok())
     }
 
     fn fields(&self) -> &types::Fields {
@@ -107,10 +135,4 @@ fn append(headers: &mut HeaderMap, name: &str, value: Vec<u8>) {
     {
         headers.append(name, value);
     }
-}
-
-fn path_and_query(text: Option<String>) -> PathAndQuery {
-    text.filter(|text| !text.is_empty())
-        .and_then(|text| PathAndQuery::from_maybe_shared(bytes::Bytes::from(text)).ok())
-        .unwrap_or_else(|| PathAndQuery::from_static("/"))
 }

@@ -1,11 +1,12 @@
 //! A response or a body on its way to the host.
 
+use super::super::{executor, has_body, trailer_names};
 use super::incoming::Ending;
-use super::{executor, log};
+use super::log;
 use crate::Body;
 use crate::body::Content;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body::Body as _;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -47,7 +48,7 @@ pub(super) struct Outgoing {
 pub(super) fn start(body: Body) -> Outgoing {
     match body.into_parts() {
         (content, Some(trailers)) => {
-            let names = names(&trailers);
+            let names = trailer_names(&trailers);
             let body = Body::from(content).with_trailers(trailers);
             Outgoing {
                 trailer_names: names,
@@ -152,16 +153,4 @@ fn allowed(entries: Vec<(String, Vec<u8>)>) -> Fields {
         }
     }
     fields
-}
-
-fn names(trailers: &HeaderMap) -> Option<HeaderValue> {
-    let names: Vec<_> = trailers.keys().map(HeaderName::as_str).collect();
-    HeaderValue::try_from(names.join(", ")).ok()
-}
-
-/// A HEAD request is not looked at: the server itself leaves that body out.
-fn has_body(status: StatusCode) -> bool {
-    !status.is_informational()
-        && status != StatusCode::NO_CONTENT
-        && status != StatusCode::NOT_MODIFIED
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-pub(super) struct Budget {
+pub(in crate::wasm) struct Budget {
     left: AtomicUsize,
 }
 
@@ -15,7 +15,7 @@ pub(super) struct Charge {
 }
 
 impl Budget {
-    pub(super) fn new(bytes: usize) -> Arc<Self> {
+    pub(in crate::wasm) fn new(bytes: usize) -> Arc<Self> {
         Arc::new(Budget { left: AtomicUsize::new(bytes) })
     }
 

@@ -1,6 +1,7 @@
 //! A body that comes from the host: of a request, or of a response to one that
 //! this component has sent.
 
+use super::super::{CHUNK, exact};
 use super::request::header_map;
 use crate::BodyError;
 use bytes::Bytes;
@@ -11,11 +12,6 @@ use std::task::{Context, Poll};
 use wasip3::http::types::{self, ErrorCode, Trailers};
 use wasip3::wit_bindgen::{FutureReader, FutureWriter, StreamReader, StreamResult};
 use wasip3::wit_future;
-
-/// What is asked for at once. The host hands over what it has, so this bounds a
-/// chunk: large enough that a big upload needs few calls, small enough that many
-/// requests in one instance do not add up.
-const CHUNK: usize = 64 * 1024;
 
 pub(crate) struct IncomingBody {
     state: State,
@@ -135,14 +131,6 @@ fn open(consume: impl FnOnce(FutureReader<Result<(), ErrorCode>>) -> Parts) -> S
     let (verdict, verdict_reader) = wit_future::new(|| Ok(()));
     let (stream, ending) = consume(verdict_reader);
     Source { stream, ending, _verdict: verdict }
-}
-
-/// A chunk that is kept should not keep the whole buffer that it was read into.
-fn exact(mut chunk: Vec<u8>) -> Bytes {
-    if chunk.len() < chunk.capacity() / 2 {
-        chunk.shrink_to_fit();
-    }
-    Bytes::from(chunk)
 }
 
 /// What the host says of an error, for the log.

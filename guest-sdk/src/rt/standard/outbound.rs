@@ -1,5 +1,6 @@
 //! Requests that this component sends.
 
+use super::super::{expects_body, only_in_a_component};
 use super::incoming::{IncomingBody, reason};
 use super::outgoing::{self, fields};
 use super::request::header_map;
@@ -11,7 +12,7 @@ use wasip3::http::client;
 use wasip3::http::types::{self, ErrorCode};
 
 pub(crate) async fn send(request: http::Request<Body>) -> Result<Response, FetchError> {
-    super::only_in_a_component();
+    only_in_a_component();
     let response = client::send(lower(request)?).await.map_err(fault)?;
     let mut lifted = Response::default();
     *lifted.status_mut() = StatusCode::from_u16(response.get_status_code())
@@ -51,11 +52,6 @@ fn lower(request: http::Request<Body>) -> Result<types::Request, FetchError> {
         request.set_method(&method).map_err(|()| invalid("the host does not take this method"))?;
     }
     Ok(request)
-}
-
-/// Where «no body» is told by a length of 0 (RFC 9110, 8.6).
-fn expects_body(method: &Method) -> bool {
-    *method == Method::POST || *method == Method::PUT || *method == Method::PATCH
 }
 
 fn method(method: &Method) -> types::Method {

@@ -4,9 +4,12 @@
 //! Until its response is returned nobody knows whether there will be a client. What is
 //! held by then is bounded for the whole instance, and trailers stay in its table.
 
-use super::super::super::data::Data;
-use super::super::outbound::CHUNK;
-use super::budget::{Budget, Charge};
+mod budget;
+
+pub(super) use budget::Budget;
+
+use super::data::Data;
+use budget::Charge;
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame};
@@ -15,32 +18,32 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use wasmtime::StoreContextMut;
-use wasmtime::component::{FutureConsumer, Resource, Source, StreamConsumer, StreamResult};
-use wasmtime::error::Context as _;
-use wasmtime_wasi_http::p3::bindings::http::types::ErrorCode;
-use wasmtime_wasi_http::{Error as WasiError, FieldMap};
+use wasmtime::component::{Source, StreamConsumer, StreamResult};
 
-/// Both ends of a new body.
-pub(super) fn pipe(budget: &Arc<Budget>) -> (Arc<Shared>, PipeBody) {
-    let shared = Arc::new(Shared(Mutex::new(State {
-        piece: Vec::new(),
-        charge: Some(budget.charge()),
-        contents: End::Open(None),
-        trailers: Given::NotYet,
-        client: End::Open(None),
-    })));
-    (shared.clone(), PipeBody(shared))
+/// Bytes that one write of a guest may put on their way; a larger write takes
+/// several turns. Bounds what a slow client makes us hold per response.
+pub(super) const CHUNK: usize = 64 << 10;
+
+/// Both ends of the body of a response that is not returned yet.
+pub(super) fn unreturned<E>(budget: &Arc<Budget>) -> (Arc<Shared<E>>, PipeBody<E>) {
+    Shared::both(Some(budget.charge()), Given::NotYet)
 }
 
-pub(super) struct Shared(Mutex<State>);
+/// Both ends of a body that is on its way.
+pub(super) fn pipe<E>() -> (Arc<Shared<E>>, PipeBody<E>) {
+    Shared::both(None, Given::Wanted)
+}
 
-struct State {
+/// `E` is the guest's word for why a body broke off.
+pub(super) struct Shared<E>(Mutex<State<E>>);
+
+struct State<E> {
     /// Taken from the guest, and not yet asked for by the client.
     piece: Vec<u8>,
     /// While the response is not returned: what the piece costs.
     charge: Option<Charge>,
     contents: End,
-    trailers: Given,
+    trailers: Given<E>,
     client: End,
 }
 
@@ -52,12 +55,12 @@ enum End {
 }
 
 /// What the guest has said of its trailers.
-enum Given {
+enum Given<E> {
     NotYet,
     /// They wait in the guest's table, with whom to wake once they are wanted.
     Waiting(Waker),
     Wanted,
-    Here(Result<Option<HeaderMap>, ErrorCode>),
+    Here(Result<Option<HeaderMap>, E>),
     /// They were passed on, or will never be given.
     Over,
 }
@@ -78,7 +81,7 @@ impl End {
     }
 }
 
-impl State {
+impl<E> State<E> {
     /// Trailers need not wait any more.
     fn want_trailers(&mut self) {
         if let Given::NotYet | Given::Waiting(_) = self.trailers
@@ -89,7 +92,14 @@ impl State {
     }
 }
 
-impl Shared {
+impl<E> Shared<E> {
+    fn both(charge: Option<Charge>, trailers: Given<E>) -> (Arc<Self>, PipeBody<E>) {
+        let (piece, contents, client) = (Vec::new(), End::Open(None), End::Open(None));
+        let shared =
+            Arc::new(Shared(Mutex::new(State { piece, charge, contents, trailers, client })));
+        (shared.clone(), PipeBody(shared))
+    }
+
     /// The guest has no more to write.
     pub(super) fn contents_end(&self) {
         let mut state = self.lock();
@@ -107,7 +117,7 @@ impl Shared {
 
     /// Whether trailers are to wait: until their response is returned, or until all before
     /// them was read by the guest itself.
-    fn defer_trailers(&self, cx: &Context<'_>) -> bool {
+    pub(super) fn defer_trailers(&self, cx: &Context<'_>) -> bool {
         let mut state = self.lock();
         let is_held = state.charge.is_some() && matches!(state.client, End::Open(_));
         if !is_held || matches!(state.trailers, Given::Wanted) {
@@ -117,21 +127,37 @@ impl Shared {
         true
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    /// What comes after the contents, or why nothing more does.
+    pub(super) fn give_trailers(&self, trailers: Result<Option<HeaderMap>, E>) {
+        let mut state = self.lock();
+        state.trailers = Given::Here(trailers);
+        state.client.wake();
+    }
+
+    /// Nobody will give trailers any more.
+    pub(super) fn trailers_end(&self) {
+        let mut state = self.lock();
+        if !matches!(state.trailers, Given::Here(_) | Given::Over) {
+            state.trailers = Given::Over;
+            state.client.wake();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<E>> {
         self.0.lock()
     }
 }
 
 /// Takes what the guest writes.
-pub(super) struct Contents(Arc<Shared>);
+pub(super) struct Contents<E>(Arc<Shared<E>>);
 
-impl Contents {
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
+impl<E> Contents<E> {
+    pub(super) fn new(shared: Arc<Shared<E>>) -> Self {
         Contents(shared)
     }
 }
 
-impl StreamConsumer<Data> for Contents {
+impl<E: Send + 'static> StreamConsumer<Data> for Contents<E> {
     type Item = u8;
 
     fn poll_consume(
@@ -168,83 +194,23 @@ impl StreamConsumer<Data> for Contents {
     }
 }
 
-impl Drop for Contents {
+impl<E> Drop for Contents<E> {
     fn drop(&mut self) {
         self.0.contents_end();
     }
 }
 
-/// Takes the trailers, or the guest's word that there are none.
-pub(super) struct Trailers {
-    shared: Arc<Shared>,
-    /// Given by the guest, and not yet wanted.
-    fields: Option<Resource<FieldMap>>,
-}
-
-impl Trailers {
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Trailers { shared, fields: None }
-    }
-
-    fn give(&self, trailers: Result<Option<HeaderMap>, ErrorCode>) {
-        let mut state = self.shared.lock();
-        state.trailers = Given::Here(trailers);
-        state.client.wake();
-    }
-}
-
-impl FutureConsumer<Data> for Trailers {
-    type Item = Result<Option<Resource<FieldMap>>, ErrorCode>;
-
-    fn poll_consume(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        mut store: StoreContextMut<'_, Data>,
-        mut source: Source<'_, Self::Item>,
-        finish: bool,
-    ) -> Poll<wasmtime::Result<()>> {
-        if self.fields.is_none() {
-            let mut read = None;
-            source.read(&mut store, &mut read)?;
-            match read.context("a future was written without a value")? {
-                Ok(fields) => self.fields = fields,
-                Err(code) => {
-                    self.give(Err(code));
-                    return Poll::Ready(Ok(()));
-                }
-            }
-        }
-        if self.fields.is_some() && !finish && self.shared.defer_trailers(cx) {
-            return Poll::Pending;
-        }
-        let fields = self.fields.take();
-        let fields = fields.map(|fields| store.data_mut().table.delete(fields)).transpose();
-        self.give(Ok(fields.context("no such trailers")?.map(HeaderMap::from)));
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl Drop for Trailers {
-    fn drop(&mut self) {
-        let mut state = self.shared.lock();
-        if !matches!(state.trailers, Given::Here(_) | Given::Over) {
-            state.trailers = Given::Over;
-            state.client.wake();
-        }
-    }
-}
-
 /// What the client reads.
-pub(super) struct PipeBody(Arc<Shared>);
+pub(super) struct PipeBody<E>(Arc<Shared<E>>);
 
-impl Body for PipeBody {
+impl<E> Body for PipeBody<E> {
     type Data = Bytes;
-    type Error = WasiError;
+    type Error = E;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, WasiError>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, E>>> {
         let mut state = self.0.lock();
         if !state.piece.is_empty() {
             let piece = std::mem::take(&mut state.piece);
@@ -259,7 +225,7 @@ impl Body for PipeBody {
         state.want_trailers();
         match std::mem::replace(&mut state.trailers, Given::Over) {
             Given::Here(Ok(Some(trailers))) => Poll::Ready(Some(Ok(Frame::trailers(trailers)))),
-            Given::Here(Err(code)) => Poll::Ready(Some(Err(code.into()))),
+            Given::Here(Err(error)) => Poll::Ready(Some(Err(error))),
             Given::Here(Ok(None)) | Given::Over => Poll::Ready(None),
             Given::NotYet | Given::Waiting(_) | Given::Wanted => {
                 state.trailers = Given::Wanted;
@@ -284,7 +250,7 @@ fn bytes(piece: Vec<u8>, charge: Option<Charge>) -> Bytes {
     }
 }
 
-impl Drop for PipeBody {
+impl<E> Drop for PipeBody<E> {
     fn drop(&mut self) {
         let mut state = self.0.lock();
         state.client = End::Closed;

@@ -1,0 +1,109 @@
+//! The world behind the public face: Squall's own, `squall:web`, or with the feature
+//! `wasi-http` that of WASI 0.3.
+//!
+//! Only this module names `wit_bindgen` and `wasip3`. What the rest of the crate uses
+//! of a world is small, and both offer it: a request and a body that are read, a
+//! response and a body that are written, sending a request out, a clock, config values,
+//! signatures, and a place to run futures.
+//!
+//! Nothing here is part of the public face, though the macro must see some of it.
+
+mod executor;
+#[cfg(not(feature = "wasi-http"))]
+#[doc(hidden)]
+pub mod native;
+#[cfg(feature = "wasi-http")]
+#[doc(hidden)]
+pub mod standard;
+
+#[cfg(not(feature = "wasi-http"))]
+use native as world;
+#[cfg(feature = "wasi-http")]
+use standard as world;
+
+pub(crate) use executor::{Id as TaskId, cancel, spawn};
+pub(crate) use world::{IncomingBody, RawRequest, config, log, now, send, sleep};
+
+use crate::{Body, IntoResponse, Request, Response};
+
+#[doc(hidden)]
+pub use crate::__export_handler as export_handler;
+
+/// Makes what the handler takes.
+#[doc(hidden)]
+pub fn argument<T: HandlerArgument>(request: Request) -> T {
+    T::from_request(request)
+}
+
+/// Takes what the handler makes.
+#[doc(hidden)]
+pub fn respond<T: IntoResponse>(answer: T) -> Response {
+    answer.into_response()
+}
+
+/// What a handler may take.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "a handler takes a `squall_sdk::Request`, not a `{Self}`",
+    label = "not a request"
+)]
+pub trait HandlerArgument {
+    fn from_request(request: Request) -> Self;
+}
+
+impl HandlerArgument for Request {
+    fn from_request(request: Request) -> Self {
+        request
+    }
+}
+
+impl HandlerArgument for http::Request<Body> {
+    fn from_request(request: Request) -> Self {
+        request.into_http()
+    }
+}
+
+/// Says it better than the `unreachable!` of the imports' stand-ins, which abort.
+#[track_caller]
+fn only_in_a_component() {
+    if !cfg!(target_family = "wasm") {
+        panic!("this works only inside a component that a server runs");
+    }
+}
+
+/// What is asked of a body's stream at once. The host hands over what it has, so this
+/// bounds a chunk: large enough that a big upload needs few calls, small enough that
+/// many requests in one instance do not add up.
+const CHUNK: usize = 64 * 1024;
+
+/// A chunk that is kept should not keep the whole buffer that it was read into.
+fn exact(mut chunk: Vec<u8>) -> bytes::Bytes {
+    if chunk.len() < chunk.capacity() / 2 {
+        chunk.shrink_to_fit();
+    }
+    chunk.into()
+}
+
+/// A HEAD request is not looked at: the server itself leaves that body out.
+fn has_body(status: http::StatusCode) -> bool {
+    !status.is_informational()
+        && status != http::StatusCode::NO_CONTENT
+        && status != http::StatusCode::NOT_MODIFIED
+}
+
+/// Where «no body» is told by a length of 0 (RFC 9110, 8.6).
+fn expects_body(method: &http::Method) -> bool {
+    [http::Method::POST, http::Method::PUT, http::Method::PATCH].contains(method)
+}
+
+/// The names of trailers, which HTTP/1 wants said before the body.
+fn trailer_names(trailers: &http::HeaderMap) -> Option<http::HeaderValue> {
+    let names: Vec<_> = trailers.keys().map(http::HeaderName::as_str).collect();
+    http::HeaderValue::try_from(names.join(", ")).ok()
+}
+
+/// The server has parsed it, so it is a target.
+fn path_and_query(text: String) -> http::uri::PathAndQuery {
+    http::uri::PathAndQuery::from_maybe_shared(bytes::Bytes::from(text))
+        .unwrap_or_else(|_| http::uri::PathAndQuery::from_static("/"))
+}

@@ -1,0 +1,115 @@
+//! Squall's own world, `squall:web`.
+
+#[allow(
+    unsafe_code,
+    unreachable_pub,
+    unused_qualifications,
+    clippy::mem_forget,
+    clippy::unwrap_used,
+    missing_debug_implementations,
+    missing_docs,
+    reason = "generated, see the README: the canonical ABI is pointers and lengths"
+)]
+#[doc(hidden)]
+pub mod bindings;
+mod fields;
+mod gone;
+mod incoming;
+mod outbound;
+mod outgoing;
+mod panics;
+mod request;
+
+pub(crate) use incoming::IncomingBody;
+pub(crate) use outbound::send;
+pub(crate) use request::RawRequest;
+
+#[doc(hidden)]
+pub use bindings::exports::squall::web::handler::{
+    Error as GuestError, Guest, Request as GuestRequest,
+};
+#[doc(hidden)]
+pub use bindings::squall::web::types::Response as GuestResponse;
+
+use super::{executor, only_in_a_component};
+use crate::{Request, Response};
+use bindings::squall::web::log as host_log;
+use bindings::wasi::clocks::monotonic_clock;
+use bindings::wasi::config::store;
+use std::fmt::Arguments;
+
+/// What the macro puts beside a handler.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __export_handler {
+    ($handler:expr) => {
+        // Elsewhere the exported names mean nothing, and some linkers refuse them.
+        #[cfg(target_family = "wasm")]
+        const _: () = {
+            struct Handler;
+            impl $crate::__rt::native::Guest for Handler {
+                async fn handle(
+                    request: $crate::__rt::native::GuestRequest,
+                ) -> ::core::result::Result<
+                    $crate::__rt::native::GuestResponse,
+                    $crate::__rt::native::GuestError,
+                > {
+                    $crate::__rt::native::serve(request, $handler).await
+                }
+            }
+            $crate::__rt::native::bindings::export_web!(
+                Handler with_types_in $crate::__rt::native::bindings
+            );
+        };
+        // But the types are checked everywhere, and the handler counts as used.
+        #[cfg(not(target_family = "wasm"))]
+        const _: () = {
+            #[allow(dead_code)]
+            async fn handle(
+                request: $crate::__rt::native::GuestRequest,
+            ) -> ::core::result::Result<
+                $crate::__rt::native::GuestResponse,
+                $crate::__rt::native::GuestError,
+            > {
+                $crate::__rt::native::serve(request, $handler).await
+            }
+        };
+    };
+}
+
+/// One request's way through the handler.
+#[doc(hidden)]
+pub async fn serve(
+    request: GuestRequest,
+    handler: impl AsyncFnOnce(Request) -> Response,
+) -> Result<GuestResponse, GuestError> {
+    panics::tell();
+    let request = Request::from_raw(RawRequest::new(request));
+    executor::run(gone::unless_gone(handler(request))).await.map(outgoing::response)
+}
+
+/// Nanoseconds of a clock that never goes back.
+pub(crate) fn now() -> u64 {
+    only_in_a_component();
+    monotonic_clock::now()
+}
+
+pub(crate) async fn sleep(nanoseconds: u64) {
+    only_in_a_component();
+    monotonic_clock::wait_for(nanoseconds).await;
+}
+
+/// The value of a config key, or why it cannot be told.
+pub(crate) fn config(key: &str) -> Result<Option<String>, String> {
+    only_in_a_component();
+    store::get(key).map_err(|error| match error {
+        store::Error::Upstream(reason) | store::Error::Io(reason) => reason,
+    })
+}
+
+/// One line for the server's log.
+pub(crate) fn log(line: Arguments<'_>) {
+    if cfg!(target_family = "wasm") {
+        host_log::write(host_log::Level::Error, &line.to_string(), &[]);
+    }
+}

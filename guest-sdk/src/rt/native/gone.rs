@@ -1,0 +1,30 @@
+//! Stops a handler whose client has left.
+
+use super::super::executor;
+use super::bindings::exports::squall::web::handler::Error;
+use super::bindings::squall::web::client;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::task::Poll;
+
+/// What `handler` comes to. If the client leaves before, it is dropped, with all that it
+/// has spawned; and what it waits for in the host is then cancelled.
+///
+/// Asking whether the client has left costs a call to the host, so that is done only
+/// once the handler waits for something.
+pub(super) async fn unless_gone<T>(handler: impl Future<Output = T>) -> Result<T, Error> {
+    let mut handler = pin!(handler);
+    let mut gone: Option<Pin<Box<dyn Future<Output = ()>>>> = None;
+    let ended = poll_fn(|cx| {
+        if let Poll::Ready(answer) = handler.as_mut().poll(cx) {
+            return Poll::Ready(Some(answer));
+        }
+        let gone = gone.get_or_insert_with(|| Box::pin(client::gone()));
+        gone.as_mut().poll(cx).map(|()| None)
+    })
+    .await;
+    ended.ok_or_else(|| {
+        executor::cancel_request();
+        Error::Cancelled
+    })
+}

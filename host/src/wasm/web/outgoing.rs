@@ -1,0 +1,78 @@
+//! A body of a guest's on its way out.
+
+use super::super::data::Data;
+use super::super::pipe::{self, Contents, PipeBody, Shared};
+use super::incoming::Incoming;
+use super::{Body as WebBody, BodyError as WebError, Fields, from_fields};
+use crate::body::Body;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use wasmtime::StoreContextMut;
+use wasmtime::component::{FutureConsumer, Source};
+use wasmtime::error::Context as _;
+
+pub(in crate::wasm) enum Outgoing {
+    /// Given whole, or passed on as it came.
+    Host(Body),
+    /// With its length, if the guest knows it.
+    Pipe(PipeBody<WebError>, Option<u64>),
+}
+
+/// Takes a guest's body. `fields` bounds its trailers, in bytes.
+pub(in crate::wasm) fn from_body(
+    store: &mut StoreContextMut<'_, Data>,
+    body: WebBody,
+    fields: usize,
+) -> wasmtime::Result<Outgoing> {
+    let mut stream = match body {
+        WebBody::Empty => return Ok(Outgoing::Host(Body::empty())),
+        WebBody::Bytes(bytes) => return Ok(Outgoing::Host(Body::full(bytes))),
+        WebBody::Stream(stream) => stream,
+    };
+    let contents = match stream.contents.try_into::<Incoming>(&mut *store) {
+        Ok(incoming) => {
+            stream.ending.close(store)?;
+            return Ok(Outgoing::Host(incoming.into_body()));
+        }
+        Err(contents) => contents,
+    };
+    let (shared, body) = pipe::pipe();
+    contents.pipe(&mut *store, Contents::new(shared.clone()))?;
+    stream.ending.pipe(store, Ending { shared, fields })?;
+    Ok(Outgoing::Pipe(body, stream.length))
+}
+
+/// Takes a body's trailers, or the guest's word on how it ended.
+struct Ending {
+    shared: Arc<Shared<WebError>>,
+    fields: usize,
+}
+
+impl FutureConsumer<Data> for Ending {
+    type Item = Result<Option<Fields>, WebError>;
+
+    fn poll_consume(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        mut store: StoreContextMut<'_, Data>,
+        mut source: Source<'_, Self::Item>,
+        _finish: bool,
+    ) -> Poll<wasmtime::Result<()>> {
+        let mut read = None;
+        source.read(&mut store, &mut read)?;
+        let ending = read.context("a future was written without a value")?;
+        let trailers = ending.and_then(|trailers| {
+            let trailers = trailers.map(|trailers| from_fields(trailers, self.fields)).transpose();
+            trailers.map_err(|error| WebError::Failed(error.to_string()))
+        });
+        self.shared.give_trailers(trailers);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.shared.trailers_end();
+    }
+}
