@@ -188,6 +188,8 @@ limits! {
         discard: Size = Size::kib(64);
         /// size of a request's body
         body_size: Size = Size::mib(1);
+        /// size up to which a body of known length is there before a native handler is called, as bytes; larger ones are streams
+        body_bytes: Size = Size::kib(64);
         /// without a byte of the body that the handler waits for
         body_gap: Duration = Duration::from_secs(10);
         /// for the whole body

@@ -10,6 +10,7 @@ mod connection;
 mod errand;
 mod exchange;
 mod fixed;
+mod gather;
 mod incoming;
 mod listen;
 mod outgoing;

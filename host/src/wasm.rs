@@ -23,15 +23,16 @@ mod slots;
 mod trap;
 mod web;
 mod worlds;
+mod wrap;
 
 pub use cache::ContentHash;
 pub(crate) use cache::{Cache, default_folder};
-pub use component::{Component, Loader, Origin, Refused, examine};
+pub use component::{Component, Loader, Origin, Refused, examine, inspect};
 pub(crate) use data::Blueprint;
 pub(crate) use folders::GrantedFolders;
 pub(crate) use imports::Reporter;
 pub use imports::{Import, ImportStatus};
-pub use inspect::{NotAHandler, Shape, World, inspect};
+pub use inspect::{NotAHandler, Shape, World};
 pub(crate) use pool::Pool;
 
 use crate::config::Isolation;

@@ -1,12 +1,13 @@
 //! A request on its way to a handler and back: admitted, bounded, and answered.
 
 use super::exchange::Exchange;
+use super::gather::{gather, small};
 use super::incoming::{BodyWatch, bounded};
 use super::outgoing::{Bounds, Outgoing, check_head, outgoing};
 use super::service::Step;
 use crate::body::Body;
 use crate::fault::{self, Fault, FaultKind};
-use crate::site::Generation;
+use crate::site::{Generation, InFlight};
 use crate::told::Told;
 use http::request::Parts;
 use http::{Request, Response};
@@ -39,12 +40,31 @@ pub(super) fn run(errand: Errand, generation: Option<&Arc<Generation>>) -> Step 
         Ok(bounded) => bounded,
         Err(fault) => return refuse(exchange, fault),
     };
-    let bounds = Bounds::of(&generation.limits);
-    let answer = {
-        let waited = watch.as_ref().map(|watch| watch.waited.clone());
-        generation.answer(told, Request::from_parts(head, body), waited)
-    };
+    if let Some(length) = generation.whole_bodies().and_then(|limit| small(&body, limit)) {
+        let generation = generation.clone();
+        let answer = async move {
+            let body = gather(body, length).await;
+            // The watch knows whose fault it is.
+            let body = body.map_err(|e| Fault::new(FaultKind::Cancelled, e.to_string()))?;
+            generation.answer(told, Request::from_parts(head, body), None).await
+        };
+        return later(answer, exchange, watch, permit);
+    }
+    let waited = watch.as_ref().map(|watch| watch.waited.clone());
+    // On its way before anything is awaited: what waits then is small.
+    let answer = generation.answer(told, Request::from_parts(head, body), waited);
+    later(answer, exchange, watch, permit)
+}
+
+/// Waits for `answer`, and makes it fit to be sent.
+fn later(
+    answer: impl Future<Output = Result<Response<Body>, Fault>> + Send + 'static,
+    exchange: Box<Exchange>,
+    watch: Option<Arc<BodyWatch>>,
+    permit: InFlight,
+) -> Step {
     Step::Later(Box::pin(async move {
+        let bounds = Bounds::of(permit.limits());
         let answer = unless_broken(watch.as_deref(), answer).await;
         let answer =
             answer.and_then(|response| check_head(&response, &exchange.method).map(|()| response));

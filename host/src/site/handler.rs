@@ -6,10 +6,10 @@ use crate::body::{Body, Waited};
 use crate::config::{HandlerConfig, Isolation};
 use crate::fault::{Fault, FaultKind};
 use crate::id::{GenerationNumber, HandlerName};
-use crate::limits::HandlerLimits;
+use crate::limits::{HandlerLimits, Size};
 use crate::meter::HandlerMeter;
 use crate::told::Told;
-use crate::wasm::{Component, Pool};
+use crate::wasm::{Component, Pool, World};
 use http::{Request, Response};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -99,6 +99,15 @@ impl Generation {
         Ok(permit)
     }
 
+    /// Up to which size a body of known length is to be there before its request; none if
+    /// the handler's world reads any body bit by bit.
+    pub fn whole_bodies(&self) -> Option<Size> {
+        match self.component.shape.world {
+            World::Web => Some(self.limits.body_bytes),
+            World::Http02 | World::Http03 => None,
+        }
+    }
+
     /// Answers one request. Dropping the future, or later the response's body, ends
     /// the guest's work for it.
     pub fn answer(
@@ -115,6 +124,12 @@ impl Generation {
 /// response. It keeps its generation, so that a drain knows of it.
 #[derive(Debug)]
 pub struct InFlight(Arc<Generation>);
+
+impl InFlight {
+    pub fn limits(&self) -> &HandlerLimits {
+        &self.0.limits
+    }
+}
 
 impl Drop for InFlight {
     fn drop(&mut self) {

@@ -5,8 +5,9 @@ use super::cache::{Cache, ContentHash};
 use super::data::Data;
 use super::engine::{Concurrency, Engines};
 use super::imports;
-use super::inspect::{NotAHandler, Shape, World, inspect};
+use super::inspect::{NotAHandler, Shape, World, shape_of};
 use super::web::WebPre;
+use super::wrap::component_of;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use wasmtime::Engine;
@@ -63,10 +64,17 @@ pub enum Refused {
     Host(String),
 }
 
+/// What the component in `bytes` is. Neither compiles nor runs it.
+pub fn inspect(bytes: &[u8]) -> Result<Shape, NotAHandler> {
+    shape_of(&component_of(bytes)?)
+}
+
 /// What a component is, if it is a handler and imports nothing that there is not.
-/// Neither compiles nor runs it.
 pub fn examine(bytes: &[u8]) -> Result<Shape, Refused> {
-    let shape = inspect(bytes)?;
+    offered(inspect(bytes)?)
+}
+
+fn offered(shape: Shape) -> Result<Shape, Refused> {
     let is_missing = |name: &&String| !imports::is_known(shape.world, name);
     let missing: Vec<String> = shape.imports.iter().filter(is_missing).cloned().collect();
     if missing.is_empty() { Ok(shape) } else { Err(Refused::MissingImports(missing)) }
@@ -93,7 +101,8 @@ impl Loader {
     /// one: call it off the async threads.
     pub fn load(&self, bytes: &[u8]) -> Result<Component, Refused> {
         let size = bytes.len() as u64;
-        let shape = examine(bytes)?;
+        let component = component_of(bytes)?;
+        let shape = offered(shape_of(&component)?)?;
         let concurrency = match shape.world {
             World::Http02 => Concurrency::Single,
             World::Http03 | World::Web => Concurrency::Many,
@@ -101,7 +110,7 @@ impl Loader {
         let hash = ContentHash::of(bytes);
         let engine =
             self.0.engines.get(concurrency).map_err(|e| Refused::Host(format!("{e:#}")))?;
-        let (compiled, origin) = self.compile(&engine, hash, bytes)?;
+        let (compiled, origin) = self.compile(&engine, hash, &component)?;
         let entry = self.link(&engine, concurrency, shape.world, &compiled)?;
         Ok(Component { hash, size, shape: Arc::new(shape), origin, entry })
     }

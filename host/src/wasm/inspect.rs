@@ -52,9 +52,13 @@ pub enum NotAHandler {
     )]
     Text,
     #[error(
-        "this is a core module; a handler is a component: build for `wasm32-wasip2`, or run `wasm-tools component new` on it"
+        "this is a core module without the type of a component; a handler is a component, or a module of `wasm32-unknown-unknown` that uses `squall-sdk` or other bindings: build it for `wasm32-wasip2`, or run `wasm-tools component new` on it"
     )]
     CoreModule,
+    #[error(
+        "this core module cannot be made a component: {0}; build it for `wasm32-wasip2`, or run `wasm-tools component new` on it"
+    )]
+    Unwrappable(String),
     #[error(
         "this is a `wasi:cli` command, a program that runs once; a handler exports `squall:web/handler@0.1`, `wasi:http/handler@0.3` or `wasi:http/incoming-handler@0.2`: build a library (`crate-type = [\"cdylib\"]`) with such an export"
     )]
@@ -76,8 +80,8 @@ pub enum NotAHandler {
 }
 
 /// Reads the outer sections of `bytes`.
-pub fn inspect(bytes: &[u8]) -> Result<Shape, NotAHandler> {
-    check_preamble(bytes)?;
+pub(super) fn shape_of(bytes: &[u8]) -> Result<Shape, NotAHandler> {
+    preamble(bytes)?;
     let mut imports = BTreeSet::new();
     let mut exports = Vec::new();
     let mut depth = 0;
@@ -109,7 +113,8 @@ pub fn inspect(bytes: &[u8]) -> Result<Shape, NotAHandler> {
     Ok(Shape { world, imports: imports.into_iter().collect() })
 }
 
-fn check_preamble(bytes: &[u8]) -> Result<(), NotAHandler> {
+/// Whether `bytes` begin like WebAssembly.
+pub(super) fn preamble(bytes: &[u8]) -> Result<(), NotAHandler> {
     if bytes.is_empty() {
         return Err(NotAHandler::Empty);
     }
@@ -207,10 +212,10 @@ mod tests {
 
     #[test]
     fn files_that_are_no_components_are_told_apart() {
-        assert_eq!(inspect(b""), Err(NotAHandler::Empty));
-        assert_eq!(inspect(b"\0as"), Err(NotAHandler::Truncated(3)));
-        assert_eq!(inspect(b"\0asm\x01\0\0\0"), Err(NotAHandler::CoreModule));
-        assert_eq!(inspect(b" (module)"), Err(NotAHandler::Text));
-        assert!(matches!(inspect(b"\x7fELF"), Err(NotAHandler::NotWasm(_))));
+        assert_eq!(shape_of(b""), Err(NotAHandler::Empty));
+        assert_eq!(shape_of(b"\0as"), Err(NotAHandler::Truncated(3)));
+        assert_eq!(shape_of(b"\0asm\x01\0\0\0"), Err(NotAHandler::CoreModule));
+        assert_eq!(shape_of(b" (module)"), Err(NotAHandler::Text));
+        assert!(matches!(shape_of(b"\x7fELF"), Err(NotAHandler::NotWasm(_))));
     }
 }

@@ -41,6 +41,7 @@ fn sockets(grants: &[&str], resolver: Unwell) -> Sockets {
         environment: Vec::new(),
         folders: GrantedFolders::default(),
         tcp: Arc::new(TcpGrants::parse(&grants).unwrap().with_private(private)),
+        signing: Default::default(),
         upstream: Arc::new(Upstream::new(
             OutboundGrants::default(),
             &HandlerLimits::default(),
