@@ -101,9 +101,3 @@ fn trailer_names(trailers: &http::HeaderMap) -> Option<http::HeaderValue> {
     let names: Vec<_> = trailers.keys().map(http::HeaderName::as_str).collect();
     http::HeaderValue::try_from(names.join(", ")).ok()
 }
-
-/// The server has parsed it, so it is a target.
-fn path_and_query(text: String) -> http::uri::PathAndQuery {
-    http::uri::PathAndQuery::from_maybe_shared(bytes::Bytes::from(text))
-        .unwrap_or_else(|_| http::uri::PathAndQuery::from_static("/"))
-}

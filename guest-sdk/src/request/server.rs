@@ -48,7 +48,7 @@ impl Request {
     /// The name that the server has given to this request. It stands in the
     /// server's log, so put it into yours.
     pub fn request_id(&self) -> Option<Cow<'_, str>> {
-        self.raw()?.request_id().map(Cow::Owned)
+        self.raw()?.request_id()
     }
 
     /// The address of the client. The server decides what it is, also if there are

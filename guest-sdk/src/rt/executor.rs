@@ -313,7 +313,7 @@ mod tests {
             let _sender: oneshot::Sender<()> = sender;
             std::future::pending::<()>().await;
         };
-        block_on(run(async { drop(spawn(hold(other))) }));
+        block_on(run(async { _ = spawn(hold(other)) }));
         block_on(run(async {
             spawn(async move {
                 spawn(hold(nested));

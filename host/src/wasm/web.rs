@@ -1,20 +1,18 @@
 //! The native world, `squall:web`: its types, and how HTTP's become them and back.
 
 mod fields;
-mod head;
 mod incoming;
 mod outgoing;
+mod request;
 
-pub(super) use fields::{from_fields, to_fields};
+pub(super) use fields::{BadFields, append, for_each, from_fields, to_fields};
 pub(super) use generated::CorePre as WebPre;
 pub(super) use generated::exports::squall::web::handler::{Error, Request};
-pub(super) use generated::squall::web::types::{
-    Body, BodyError, BodyStream, Fields, IpAddress, Method, Response, Scheme,
-};
+pub(super) use generated::squall::web::types::{Body, BodyError, BodyStream, Fields, Response};
 pub(super) use generated::squall::web::{client, key_value, log, outbound, signing};
-pub(super) use head::{from_method, from_scheme, to_address, to_method};
 pub(super) use incoming::to_body;
 pub(super) use outgoing::{Outgoing, from_body};
+pub(super) use request::to_request;
 
 mod generated {
     wasmtime::component::bindgen!({

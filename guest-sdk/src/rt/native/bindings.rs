@@ -3,7 +3,7 @@
 //   * skip: ["get-all"]
 //   * runtime_path: "wit_bindgen::rt"
 //   * type_section_suffix: "squall-sdk-web"
-//   * default-bindings-module: "squall_sdk::__rt::native"
+//   * default-bindings-module: "squall_sdk::__rt::native::bindings"
 //   * export-macro-name: export_web
 //   * pub-export-macro
 #[rustfmt::skip]
@@ -98,104 +98,13 @@ pub mod squall {
             #[doc(hidden)]
             static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
             use super::super::super::_rt;
-            /// A request's method. `other` has the letters as they came.
-            #[derive(Clone)]
-            pub enum Method {
-                Get,
-                Head,
-                Post,
-                Put,
-                Delete,
-                Connect,
-                Options,
-                Trace,
-                Patch,
-                Other(_rt::String),
-            }
-            impl ::core::fmt::Debug for Method {
-                fn fmt(
-                    &self,
-                    f: &mut ::core::fmt::Formatter<'_>,
-                ) -> ::core::fmt::Result {
-                    match self {
-                        Method::Get => f.debug_tuple("Method::Get").finish(),
-                        Method::Head => f.debug_tuple("Method::Head").finish(),
-                        Method::Post => f.debug_tuple("Method::Post").finish(),
-                        Method::Put => f.debug_tuple("Method::Put").finish(),
-                        Method::Delete => f.debug_tuple("Method::Delete").finish(),
-                        Method::Connect => f.debug_tuple("Method::Connect").finish(),
-                        Method::Options => f.debug_tuple("Method::Options").finish(),
-                        Method::Trace => f.debug_tuple("Method::Trace").finish(),
-                        Method::Patch => f.debug_tuple("Method::Patch").finish(),
-                        Method::Other(e) => {
-                            f.debug_tuple("Method::Other").field(e).finish()
-                        }
-                    }
-                }
-            }
-            /// How the server that is asked is spoken to.
-            #[repr(u8)]
-            #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
-            pub enum Scheme {
-                Http,
-                Https,
-            }
-            impl ::core::fmt::Debug for Scheme {
-                fn fmt(
-                    &self,
-                    f: &mut ::core::fmt::Formatter<'_>,
-                ) -> ::core::fmt::Result {
-                    match self {
-                        Scheme::Http => f.debug_tuple("Scheme::Http").finish(),
-                        Scheme::Https => f.debug_tuple("Scheme::Https").finish(),
-                    }
-                }
-            }
-            impl Scheme {
-                #[doc(hidden)]
-                pub unsafe fn _lift(val: u8) -> Scheme {
-                    if !cfg!(debug_assertions) {
-                        return unsafe { ::core::mem::transmute(val) };
-                    }
-                    match val {
-                        0 => Scheme::Http,
-                        1 => Scheme::Https,
-                        _ => panic!("invalid enum discriminant"),
-                    }
-                }
-            }
-            /// An address of the internet protocol; the first part is the most significant.
-            #[derive(Clone, Copy)]
-            pub enum IpAddress {
-                Ipv4((u8, u8, u8, u8)),
-                Ipv6((u16, u16, u16, u16, u16, u16, u16, u16)),
-            }
-            impl ::core::fmt::Debug for IpAddress {
-                fn fmt(
-                    &self,
-                    f: &mut ::core::fmt::Formatter<'_>,
-                ) -> ::core::fmt::Result {
-                    match self {
-                        IpAddress::Ipv4(e) => {
-                            f.debug_tuple("IpAddress::Ipv4").field(e).finish()
-                        }
-                        IpAddress::Ipv6(e) => {
-                            f.debug_tuple("IpAddress::Ipv6").field(e).finish()
-                        }
-                    }
-                }
-            }
             /// Header fields or trailers, in order, repeats kept.
-            ///
-            /// All of them take two lists, because each list that goes into a component costs as
-            /// much as some hundred bytes in it: with one list for each name and each value a
-            /// browser's request would cost half as much again.
             #[derive(Clone)]
             pub struct Fields {
                 /// First name, first value, second name, second value, and so on, with nothing in
                 /// between. Names are ASCII, in lower case. Values need not be UTF-8.
                 pub text: _rt::Vec<u8>,
-                /// The bytes of first name, first value, second name, second value, and so on.
+                /// How many bytes each of these has, in the same order.
                 pub lengths: _rt::Vec<u32>,
             }
             impl ::core::fmt::Debug for Fields {
@@ -313,19 +222,14 @@ pub mod squall {
             #[doc(hidden)]
             static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
             use super::super::super::_rt;
-            pub type Method = super::super::super::squall::web::types::Method;
-            pub type Scheme = super::super::super::squall::web::types::Scheme;
             pub type Fields = super::super::super::squall::web::types::Fields;
             pub type Body = super::super::super::squall::web::types::Body;
             pub type Response = super::super::super::squall::web::types::Response;
             /// A request to another server.
             pub struct Request {
-                pub method: Method,
-                pub scheme: Scheme,
-                /// Host and, unless it is the scheme's own, port.
-                pub authority: _rt::String,
-                pub path_with_query: _rt::String,
-                pub headers: Fields,
+                /// `:method`, `:scheme` (`http` or `https`), `:authority` and `:path` in any order,
+                /// each once, then the header fields.
+                pub head: Fields,
                 pub body: Body,
                 /// Nanoseconds to wait for the head of the response; none for the handler's limit,
                 /// which is also the most.
@@ -337,11 +241,7 @@ pub mod squall {
                     f: &mut ::core::fmt::Formatter<'_>,
                 ) -> ::core::fmt::Result {
                     f.debug_struct("Request")
-                        .field("method", &self.method)
-                        .field("scheme", &self.scheme)
-                        .field("authority", &self.authority)
-                        .field("path-with-query", &self.path_with_query)
-                        .field("headers", &self.headers)
+                        .field("head", &self.head)
                         .field("body", &self.body)
                         .field("timeout", &self.timeout)
                         .finish()
@@ -433,13 +333,13 @@ pub mod squall {
                         fn abi_layout(&mut self) -> ::core::alloc::Layout {
                             unsafe {
                                 ::core::alloc::Layout::from_size_align_unchecked(
-                                    (112 + 16 * ::core::mem::size_of::<*const u8>()),
+                                    (112 + 8 * ::core::mem::size_of::<*const u8>()),
                                     8,
                                 )
                             }
                         }
                         fn results_offset(&mut self) -> usize {
-                            (56 + 12 * ::core::mem::size_of::<*const u8>())
+                            (56 + 4 * ::core::mem::size_of::<*const u8>())
                         }
                         unsafe fn call_import(
                             &mut self,
@@ -463,89 +363,45 @@ pub mod squall {
                             _params: Self::ParamsLower,
                         ) {
                             unsafe {
-                                let l0 = i32::from(*_params.0.add(0).cast::<u8>());
-                                match l0 {
-                                    0 => {}
-                                    1 => {}
-                                    2 => {}
-                                    3 => {}
-                                    4 => {}
-                                    5 => {}
-                                    6 => {}
-                                    7 => {}
-                                    8 => {}
-                                    _ => {
-                                        let l1 = *_params
-                                            .0
-                                            .add(::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>();
-                                        let l2 = *_params
-                                            .0
-                                            .add(2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>();
-                                        _rt::cabi_dealloc(l1, l2, 1);
-                                    }
-                                }
+                                let l0 = *_params.0.add(0).cast::<*mut u8>();
+                                let l1 = *_params
+                                    .0
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base2 = l0;
+                                let len2 = l1;
+                                _rt::cabi_dealloc(base2, len2 * 1, 1);
                                 let l3 = *_params
                                     .0
-                                    .add(4 * ::core::mem::size_of::<*const u8>())
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
                                     .cast::<*mut u8>();
                                 let l4 = *_params
                                     .0
-                                    .add(5 * ::core::mem::size_of::<*const u8>())
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
                                     .cast::<usize>();
-                                _rt::cabi_dealloc(l3, l4, 1);
-                                let l5 = *_params
-                                    .0
-                                    .add(6 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>();
-                                let l6 = *_params
-                                    .0
-                                    .add(7 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>();
-                                _rt::cabi_dealloc(l5, l6, 1);
-                                let l7 = *_params
-                                    .0
-                                    .add(8 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>();
-                                let l8 = *_params
-                                    .0
-                                    .add(9 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>();
-                                let base9 = l7;
-                                let len9 = l8;
-                                _rt::cabi_dealloc(base9, len9 * 1, 1);
-                                let l10 = *_params
-                                    .0
-                                    .add(10 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>();
-                                let l11 = *_params
-                                    .0
-                                    .add(11 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>();
-                                let base12 = l10;
-                                let len12 = l11;
-                                _rt::cabi_dealloc(base12, len12 * 4, 4);
-                                let l13 = i32::from(
+                                let base5 = l3;
+                                let len5 = l4;
+                                _rt::cabi_dealloc(base5, len5 * 4, 4);
+                                let l6 = i32::from(
                                     *_params
                                         .0
-                                        .add(12 * ::core::mem::size_of::<*const u8>())
+                                        .add(4 * ::core::mem::size_of::<*const u8>())
                                         .cast::<u8>(),
                                 );
-                                match l13 {
+                                match l6 {
                                     0 => {}
                                     1 => {
-                                        let l14 = *_params
+                                        let l7 = *_params
                                             .0
-                                            .add(8 + 12 * ::core::mem::size_of::<*const u8>())
+                                            .add(8 + 4 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>();
-                                        let l15 = *_params
+                                        let l8 = *_params
                                             .0
-                                            .add(8 + 13 * ::core::mem::size_of::<*const u8>())
+                                            .add(8 + 5 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>();
-                                        let base16 = l14;
-                                        let len16 = l15;
-                                        _rt::cabi_dealloc(base16, len16 * 1, 1);
+                                        let base9 = l7;
+                                        let len9 = l8;
+                                        _rt::cabi_dealloc(base9, len9 * 1, 1);
                                     }
                                     _ => {}
                                 }
@@ -556,105 +412,61 @@ pub mod squall {
                             _params: Self::ParamsLower,
                         ) {
                             unsafe {
-                                let l0 = i32::from(*_params.0.add(0).cast::<u8>());
-                                match l0 {
-                                    0 => {}
-                                    1 => {}
-                                    2 => {}
-                                    3 => {}
-                                    4 => {}
-                                    5 => {}
-                                    6 => {}
-                                    7 => {}
-                                    8 => {}
-                                    _ => {
-                                        let l1 = *_params
-                                            .0
-                                            .add(::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>();
-                                        let l2 = *_params
-                                            .0
-                                            .add(2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>();
-                                        _rt::cabi_dealloc(l1, l2, 1);
-                                    }
-                                }
+                                let l0 = *_params.0.add(0).cast::<*mut u8>();
+                                let l1 = *_params
+                                    .0
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base2 = l0;
+                                let len2 = l1;
+                                _rt::cabi_dealloc(base2, len2 * 1, 1);
                                 let l3 = *_params
                                     .0
-                                    .add(4 * ::core::mem::size_of::<*const u8>())
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
                                     .cast::<*mut u8>();
                                 let l4 = *_params
                                     .0
-                                    .add(5 * ::core::mem::size_of::<*const u8>())
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
                                     .cast::<usize>();
-                                _rt::cabi_dealloc(l3, l4, 1);
-                                let l5 = *_params
-                                    .0
-                                    .add(6 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>();
-                                let l6 = *_params
-                                    .0
-                                    .add(7 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>();
-                                _rt::cabi_dealloc(l5, l6, 1);
-                                let l7 = *_params
-                                    .0
-                                    .add(8 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>();
-                                let l8 = *_params
-                                    .0
-                                    .add(9 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>();
-                                let base9 = l7;
-                                let len9 = l8;
-                                _rt::cabi_dealloc(base9, len9 * 1, 1);
-                                let l10 = *_params
-                                    .0
-                                    .add(10 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>();
-                                let l11 = *_params
-                                    .0
-                                    .add(11 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>();
-                                let base12 = l10;
-                                let len12 = l11;
-                                _rt::cabi_dealloc(base12, len12 * 4, 4);
-                                let l13 = i32::from(
+                                let base5 = l3;
+                                let len5 = l4;
+                                _rt::cabi_dealloc(base5, len5 * 4, 4);
+                                let l6 = i32::from(
                                     *_params
                                         .0
-                                        .add(12 * ::core::mem::size_of::<*const u8>())
+                                        .add(4 * ::core::mem::size_of::<*const u8>())
                                         .cast::<u8>(),
                                 );
-                                match l13 {
+                                match l6 {
                                     0 => {}
                                     1 => {
-                                        let l14 = *_params
+                                        let l7 = *_params
                                             .0
-                                            .add(8 + 12 * ::core::mem::size_of::<*const u8>())
+                                            .add(8 + 4 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>();
-                                        let l15 = *_params
+                                        let l8 = *_params
                                             .0
-                                            .add(8 + 13 * ::core::mem::size_of::<*const u8>())
+                                            .add(8 + 5 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>();
-                                        let base16 = l14;
-                                        let len16 = l15;
-                                        _rt::cabi_dealloc(base16, len16 * 1, 1);
+                                        let base9 = l7;
+                                        let len9 = l8;
+                                        _rt::cabi_dealloc(base9, len9 * 1, 1);
                                     }
                                     _ => {
-                                        let l17 = *_params
+                                        let l10 = *_params
                                             .0
-                                            .add(8 + 12 * ::core::mem::size_of::<*const u8>())
+                                            .add(8 + 4 * ::core::mem::size_of::<*const u8>())
                                             .cast::<i32>();
                                         let _ = wit_bindgen::rt::async_support::StreamReader::new(
-                                            l17 as u32,
+                                            l10 as u32,
                                             &<u8 as super::super::super::wit_stream::StreamPayload>::VTABLE,
                                         );
-                                        let l18 = *_params
+                                        let l11 = *_params
                                             .0
-                                            .add(32 + 12 * ::core::mem::size_of::<*const u8>())
+                                            .add(32 + 4 * ::core::mem::size_of::<*const u8>())
                                             .cast::<i32>();
                                         let _ = wit_bindgen::rt::async_support::FutureReader::new(
-                                            l18 as u32,
+                                            l11 as u32,
                                             &<::core::result::Result<
                                                 ::core::option::Option<
                                                     super::super::super::squall::web::types::Fields,
@@ -674,174 +486,101 @@ pub mod squall {
                             let _param_ptr = unsafe { _ptr.add(0) };
                             unsafe {
                                 let Request {
-                                    method: method0,
-                                    scheme: scheme0,
-                                    authority: authority0,
-                                    path_with_query: path_with_query0,
-                                    headers: headers0,
+                                    head: head0,
                                     body: body0,
                                     timeout: timeout0,
                                 } = _lower0;
-                                use super::super::super::squall::web::types::Method as V2;
-                                match method0 {
-                                    V2::Get => {
-                                        *_param_ptr.add(0).cast::<u8>() = (0i32) as u8;
-                                    }
-                                    V2::Head => {
-                                        *_param_ptr.add(0).cast::<u8>() = (1i32) as u8;
-                                    }
-                                    V2::Post => {
-                                        *_param_ptr.add(0).cast::<u8>() = (2i32) as u8;
-                                    }
-                                    V2::Put => {
-                                        *_param_ptr.add(0).cast::<u8>() = (3i32) as u8;
-                                    }
-                                    V2::Delete => {
-                                        *_param_ptr.add(0).cast::<u8>() = (4i32) as u8;
-                                    }
-                                    V2::Connect => {
-                                        *_param_ptr.add(0).cast::<u8>() = (5i32) as u8;
-                                    }
-                                    V2::Options => {
-                                        *_param_ptr.add(0).cast::<u8>() = (6i32) as u8;
-                                    }
-                                    V2::Trace => {
-                                        *_param_ptr.add(0).cast::<u8>() = (7i32) as u8;
-                                    }
-                                    V2::Patch => {
-                                        *_param_ptr.add(0).cast::<u8>() = (8i32) as u8;
-                                    }
-                                    V2::Other(e) => {
-                                        *_param_ptr.add(0).cast::<u8>() = (9i32) as u8;
-                                        let vec1 = (e.into_bytes()).into_boxed_slice();
-                                        let ptr1 = vec1.as_ptr().cast::<u8>();
-                                        let len1 = vec1.len();
-                                        ::core::mem::forget(vec1);
-                                        *_param_ptr
-                                            .add(2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len1;
-                                        *_param_ptr
-                                            .add(::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = ptr1.cast_mut();
-                                    }
-                                }
+                                let super::super::super::squall::web::types::Fields {
+                                    text: text1,
+                                    lengths: lengths1,
+                                } = head0;
+                                let vec2 = <_ as Into<_rt::Vec<_>>>::into(text1)
+                                    .into_boxed_slice();
+                                let ptr2 = vec2.as_ptr().cast::<u8>();
+                                let len2 = vec2.len();
+                                ::core::mem::forget(vec2);
                                 *_param_ptr
-                                    .add(3 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<u8>() = (scheme0.clone() as i32) as u8;
-                                let vec3 = (authority0.into_bytes()).into_boxed_slice();
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len2;
+                                *_param_ptr.add(0).cast::<*mut u8>() = ptr2.cast_mut();
+                                let vec3 = <_ as Into<_rt::Vec<_>>>::into(lengths1)
+                                    .into_boxed_slice();
                                 let ptr3 = vec3.as_ptr().cast::<u8>();
                                 let len3 = vec3.len();
                                 ::core::mem::forget(vec3);
                                 *_param_ptr
-                                    .add(5 * ::core::mem::size_of::<*const u8>())
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
                                     .cast::<usize>() = len3;
                                 *_param_ptr
-                                    .add(4 * ::core::mem::size_of::<*const u8>())
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
                                     .cast::<*mut u8>() = ptr3.cast_mut();
-                                let vec4 = (path_with_query0.into_bytes())
-                                    .into_boxed_slice();
-                                let ptr4 = vec4.as_ptr().cast::<u8>();
-                                let len4 = vec4.len();
-                                ::core::mem::forget(vec4);
-                                *_param_ptr
-                                    .add(7 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len4;
-                                *_param_ptr
-                                    .add(6 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr4.cast_mut();
-                                let super::super::super::squall::web::types::Fields {
-                                    text: text5,
-                                    lengths: lengths5,
-                                } = headers0;
-                                let vec6 = <_ as Into<_rt::Vec<_>>>::into(text5)
-                                    .into_boxed_slice();
-                                let ptr6 = vec6.as_ptr().cast::<u8>();
-                                let len6 = vec6.len();
-                                ::core::mem::forget(vec6);
-                                *_param_ptr
-                                    .add(9 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len6;
-                                *_param_ptr
-                                    .add(8 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr6.cast_mut();
-                                let vec7 = <_ as Into<_rt::Vec<_>>>::into(lengths5)
-                                    .into_boxed_slice();
-                                let ptr7 = vec7.as_ptr().cast::<u8>();
-                                let len7 = vec7.len();
-                                ::core::mem::forget(vec7);
-                                *_param_ptr
-                                    .add(11 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len7;
-                                *_param_ptr
-                                    .add(10 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr7.cast_mut();
-                                use super::super::super::squall::web::types::Body as V10;
+                                use super::super::super::squall::web::types::Body as V6;
                                 match body0 {
-                                    V10::Empty => {
+                                    V6::Empty => {
                                         *_param_ptr
-                                            .add(12 * ::core::mem::size_of::<*const u8>())
+                                            .add(4 * ::core::mem::size_of::<*const u8>())
                                             .cast::<u8>() = (0i32) as u8;
                                     }
-                                    V10::Bytes(e) => {
+                                    V6::Bytes(e) => {
                                         *_param_ptr
-                                            .add(12 * ::core::mem::size_of::<*const u8>())
+                                            .add(4 * ::core::mem::size_of::<*const u8>())
                                             .cast::<u8>() = (1i32) as u8;
-                                        let vec8 = <_ as Into<_rt::Vec<_>>>::into(e)
+                                        let vec4 = <_ as Into<_rt::Vec<_>>>::into(e)
                                             .into_boxed_slice();
-                                        let ptr8 = vec8.as_ptr().cast::<u8>();
-                                        let len8 = vec8.len();
-                                        ::core::mem::forget(vec8);
+                                        let ptr4 = vec4.as_ptr().cast::<u8>();
+                                        let len4 = vec4.len();
+                                        ::core::mem::forget(vec4);
                                         *_param_ptr
-                                            .add(8 + 13 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len8;
+                                            .add(8 + 5 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>() = len4;
                                         *_param_ptr
-                                            .add(8 + 12 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = ptr8.cast_mut();
+                                            .add(8 + 4 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>() = ptr4.cast_mut();
                                     }
-                                    V10::Stream(e) => {
+                                    V6::Stream(e) => {
                                         *_param_ptr
-                                            .add(12 * ::core::mem::size_of::<*const u8>())
+                                            .add(4 * ::core::mem::size_of::<*const u8>())
                                             .cast::<u8>() = (2i32) as u8;
                                         let super::super::super::squall::web::types::BodyStream {
-                                            contents: contents9,
-                                            length: length9,
-                                            ending: ending9,
+                                            contents: contents5,
+                                            length: length5,
+                                            ending: ending5,
                                         } = e;
                                         *_param_ptr
-                                            .add(8 + 12 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<i32>() = (contents9).take_handle() as i32;
-                                        match length9 {
+                                            .add(8 + 4 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<i32>() = (contents5).take_handle() as i32;
+                                        match length5 {
                                             Some(e) => {
                                                 *_param_ptr
-                                                    .add(16 + 12 * ::core::mem::size_of::<*const u8>())
+                                                    .add(16 + 4 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<u8>() = (1i32) as u8;
                                                 *_param_ptr
-                                                    .add(24 + 12 * ::core::mem::size_of::<*const u8>())
+                                                    .add(24 + 4 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<i64>() = _rt::as_i64(e);
                                             }
                                             None => {
                                                 *_param_ptr
-                                                    .add(16 + 12 * ::core::mem::size_of::<*const u8>())
+                                                    .add(16 + 4 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<u8>() = (0i32) as u8;
                                             }
                                         };
                                         *_param_ptr
-                                            .add(32 + 12 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<i32>() = (ending9).take_handle() as i32;
+                                            .add(32 + 4 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<i32>() = (ending5).take_handle() as i32;
                                     }
                                 }
                                 match timeout0 {
                                     Some(e) => {
                                         *_param_ptr
-                                            .add(40 + 12 * ::core::mem::size_of::<*const u8>())
+                                            .add(40 + 4 * ::core::mem::size_of::<*const u8>())
                                             .cast::<u8>() = (1i32) as u8;
                                         *_param_ptr
-                                            .add(48 + 12 * ::core::mem::size_of::<*const u8>())
+                                            .add(48 + 4 * ::core::mem::size_of::<*const u8>())
                                             .cast::<i64>() = _rt::as_i64(e);
                                     }
                                     None => {
                                         *_param_ptr
-                                            .add(40 + 12 * ::core::mem::size_of::<*const u8>())
+                                            .add(40 + 4 * ::core::mem::size_of::<*const u8>())
                                             .cast::<u8>() = (0i32) as u8;
                                     }
                                 };
@@ -4493,33 +4232,30 @@ pub mod exports {
                 #[doc(hidden)]
                 static __FORCE_SECTION_REF: fn() = super::super::super::super::__link_custom_section_describing_imports;
                 use super::super::super::super::_rt;
-                pub type Method = super::super::super::super::squall::web::types::Method;
-                pub type Scheme = super::super::super::super::squall::web::types::Scheme;
-                pub type IpAddress = super::super::super::super::squall::web::types::IpAddress;
                 pub type Fields = super::super::super::super::squall::web::types::Fields;
                 pub type Body = super::super::super::super::squall::web::types::Body;
                 pub type Response = super::super::super::super::squall::web::types::Response;
                 /// A request, checked and freed of what only the host may say.
                 pub struct Request {
-                    pub method: Method,
-                    pub scheme: Scheme,
-                    /// Host and, if it was given, port.
-                    pub authority: _rt::String,
-                    /// The path in its normal form, and the query behind a `?`.
-                    pub path_with_query: _rt::String,
-                    /// The path below which the route takes everything, without a slash at its end;
-                    /// none if the route is for one path, or for the whole of a host.
-                    pub mount: ::core::option::Option<_rt::String>,
-                    /// The parts of the path that the route names: name and value, decoded.
-                    pub captures: _rt::Vec<(_rt::String, _rt::String)>,
-                    /// Who asks, as far as it is known through proxies that the operator trusts.
-                    pub client: ::core::option::Option<IpAddress>,
-                    /// The request in the log, where it is written as 16 hexadecimal digits.
-                    pub id: u64,
-                    /// Without `host`, which is the authority.
-                    pub headers: Fields,
-                    /// As `bytes` if it was complete, or small by its `content-length`; the limit
-                    /// `body_bytes` says what is small. Otherwise as a stream.
+                    /// First the pseudo-fields, whose names begin with a colon, so that no client can
+                    /// send them; then the header fields. The first four are always there, in this order.
+                    ///
+                    /// - `:method`
+                    /// - `:scheme`: `http` or `https`
+                    /// - `:authority`: host and, if it was given, port; there is no field `host`
+                    /// - `:path`: the path in its normal form, and the query behind a `?`
+                    /// - `:id`: the request in the log, 16 hexadecimal digits
+                    /// - `:client`: the address of who asks, as far as it is known through proxies that
+                    ///   the operator trusts; not there if the host itself asks
+                    /// - `:mount`: the path below which the route takes everything, without a slash at
+                    ///   its end; not there if the route is for one path, or for the whole of a host
+                    /// - `:capture-NAME`: the part of the path that the route names `NAME`, decoded to
+                    ///   UTF-8
+                    ///
+                    /// Others may come. Who does not know one passes over it.
+                    pub head: Fields,
+                    /// As `bytes` if its length is known and at most the limit `body_bytes`: the handler
+                    /// is then called when all of it is here. Otherwise as a stream.
                     pub body: Body,
                 }
                 impl ::core::fmt::Debug for Request {
@@ -4528,15 +4264,7 @@ pub mod exports {
                         f: &mut ::core::fmt::Formatter<'_>,
                     ) -> ::core::fmt::Result {
                         f.debug_struct("Request")
-                            .field("method", &self.method)
-                            .field("scheme", &self.scheme)
-                            .field("authority", &self.authority)
-                            .field("path-with-query", &self.path_with_query)
-                            .field("mount", &self.mount)
-                            .field("captures", &self.captures)
-                            .field("client", &self.client)
-                            .field("id", &self.id)
-                            .field("headers", &self.headers)
+                            .field("head", &self.head)
                             .field("body", &self.body)
                             .finish()
                     }
@@ -4575,452 +4303,171 @@ pub mod exports {
                 impl ::core::error::Error for Error {}
                 #[doc(hidden)]
                 #[allow(non_snake_case, unused_unsafe)]
-                pub unsafe fn _export_handle_cabi<T_: Guest>(arg0: *mut u8) -> i32 {
+                pub unsafe fn _export_handle_cabi<T_: Guest>(
+                    arg0: *mut u8,
+                    arg1: usize,
+                    arg2: *mut u8,
+                    arg3: usize,
+                    arg4: i32,
+                    arg5: *mut u8,
+                    arg6: usize,
+                    arg7: i64,
+                    arg8: i32,
+                ) -> i32 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")] _rt::run_ctors_once();
                         wit_bindgen::rt::async_support::start_task(async move {
                             let _task_cancel = wit_bindgen::rt::async_support::TaskCancelOnDrop::new();
-                            let result56 = &{
-                                let l0 = i32::from(*arg0.add(0).cast::<u8>());
-                                use super::super::super::super::squall::web::types::Method as V4;
-                                let v4 = match l0 {
-                                    0 => V4::Get,
-                                    1 => V4::Head,
-                                    2 => V4::Post,
-                                    3 => V4::Put,
-                                    4 => V4::Delete,
-                                    5 => V4::Connect,
-                                    6 => V4::Options,
-                                    7 => V4::Trace,
-                                    8 => V4::Patch,
-                                    n => {
-                                        debug_assert_eq!(n, 9, "invalid enum discriminant");
-                                        let e4 = {
-                                            let l1 = *arg0
-                                                .add(::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l2 = *arg0
-                                                .add(2 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len3 = l2;
-                                            let bytes3 = _rt::Vec::from_raw_parts(
-                                                l1.cast(),
-                                                len3,
-                                                len3,
-                                            );
-                                            _rt::string_lift(bytes3)
-                                        };
-                                        V4::Other(e4)
-                                    }
-                                };
-                                let l5 = i32::from(
-                                    *arg0
-                                        .add(3 * ::core::mem::size_of::<*const u8>())
-                                        .cast::<u8>(),
-                                );
-                                let l6 = *arg0
-                                    .add(4 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>();
-                                let l7 = *arg0
-                                    .add(5 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>();
-                                let len8 = l7;
-                                let bytes8 = _rt::Vec::from_raw_parts(
-                                    l6.cast(),
-                                    len8,
-                                    len8,
-                                );
-                                let l9 = *arg0
-                                    .add(6 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>();
-                                let l10 = *arg0
-                                    .add(7 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>();
-                                let len11 = l10;
-                                let bytes11 = _rt::Vec::from_raw_parts(
-                                    l9.cast(),
-                                    len11,
-                                    len11,
-                                );
-                                let l12 = i32::from(
-                                    *arg0
-                                        .add(8 * ::core::mem::size_of::<*const u8>())
-                                        .cast::<u8>(),
-                                );
-                                let l16 = *arg0
-                                    .add(11 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>();
-                                let l17 = *arg0
-                                    .add(12 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>();
-                                let base24 = l16;
-                                let len24 = l17;
-                                let mut result24 = _rt::Vec::with_capacity(len24);
-                                for i in 0..len24 {
-                                    let base = base24
-                                        .add(i * (4 * ::core::mem::size_of::<*const u8>()));
-                                    let e24 = {
-                                        let l18 = *base.add(0).cast::<*mut u8>();
-                                        let l19 = *base
-                                            .add(::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>();
-                                        let len20 = l19;
-                                        let bytes20 = _rt::Vec::from_raw_parts(
-                                            l18.cast(),
-                                            len20,
-                                            len20,
-                                        );
-                                        let l21 = *base
-                                            .add(2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>();
-                                        let l22 = *base
-                                            .add(3 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>();
-                                        let len23 = l22;
-                                        let bytes23 = _rt::Vec::from_raw_parts(
-                                            l21.cast(),
-                                            len23,
-                                            len23,
-                                        );
-                                        (_rt::string_lift(bytes20), _rt::string_lift(bytes23))
-                                    };
-                                    result24.push(e24);
-                                }
-                                _rt::cabi_dealloc(
-                                    base24,
-                                    len24 * (4 * ::core::mem::size_of::<*const u8>()),
-                                    ::core::mem::size_of::<*const u8>(),
-                                );
-                                let l25 = i32::from(
-                                    *arg0
-                                        .add(13 * ::core::mem::size_of::<*const u8>())
-                                        .cast::<u8>(),
-                                );
-                                let l40 = *arg0
-                                    .add(16 + 14 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<i64>();
-                                let l41 = *arg0
-                                    .add(24 + 14 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>();
-                                let l42 = *arg0
-                                    .add(24 + 15 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>();
-                                let len43 = l42;
-                                let l44 = *arg0
-                                    .add(24 + 16 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>();
-                                let l45 = *arg0
-                                    .add(24 + 17 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>();
-                                let len46 = l45;
-                                let l47 = i32::from(
-                                    *arg0
-                                        .add(24 + 18 * ::core::mem::size_of::<*const u8>())
-                                        .cast::<u8>(),
-                                );
-                                use super::super::super::super::squall::web::types::Body as V55;
-                                let v55 = match l47 {
-                                    0 => V55::Empty,
+                            let result4 = &{
+                                let len0 = arg1;
+                                let len1 = arg3;
+                                use super::super::super::super::squall::web::types::Body as V3;
+                                let v3 = match arg4 {
+                                    0 => V3::Empty,
                                     1 => {
-                                        let e55 = {
-                                            let l48 = *arg0
-                                                .add(32 + 18 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l49 = *arg0
-                                                .add(32 + 19 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len50 = l49;
+                                        let e3 = {
+                                            let len2 = arg6;
                                             <_ as From<
                                                 _rt::Vec<_>,
-                                            >>::from(_rt::Vec::from_raw_parts(l48.cast(), len50, len50))
+                                            >>::from(_rt::Vec::from_raw_parts(arg5.cast(), len2, len2))
                                         };
-                                        V55::Bytes(e55)
+                                        V3::Bytes(e3)
                                     }
                                     n => {
                                         debug_assert_eq!(n, 2, "invalid enum discriminant");
-                                        let e55 = {
-                                            let l51 = *arg0
-                                                .add(32 + 18 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<i32>();
-                                            let l52 = i32::from(
-                                                *arg0
-                                                    .add(40 + 18 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<u8>(),
-                                            );
-                                            let l54 = *arg0
-                                                .add(56 + 18 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<i32>();
-                                            super::super::super::super::squall::web::types::BodyStream {
-                                                contents: wit_bindgen::rt::async_support::StreamReader::new(
-                                                    l51 as u32,
-                                                    &<u8 as super::super::super::super::wit_stream::StreamPayload>::VTABLE,
-                                                ),
-                                                length: match l52 {
-                                                    0 => None,
-                                                    1 => {
-                                                        let e = {
-                                                            let l53 = *arg0
-                                                                .add(48 + 18 * ::core::mem::size_of::<*const u8>())
-                                                                .cast::<i64>();
-                                                            l53 as u64
-                                                        };
-                                                        Some(e)
-                                                    }
-                                                    _ => _rt::invalid_enum_discriminant(),
-                                                },
-                                                ending: wit_bindgen::rt::async_support::FutureReader::new(
-                                                    l54 as u32,
-                                                    &<::core::result::Result<
-                                                        ::core::option::Option<
-                                                            super::super::super::super::squall::web::types::Fields,
-                                                        >,
-                                                        super::super::super::super::squall::web::types::BodyError,
-                                                    > as super::super::super::super::wit_future::FuturePayload>::VTABLE,
-                                                ),
-                                            }
+                                        let e3 = super::super::super::super::squall::web::types::BodyStream {
+                                            contents: wit_bindgen::rt::async_support::StreamReader::new(
+                                                arg5 as i32 as u32,
+                                                &<u8 as super::super::super::super::wit_stream::StreamPayload>::VTABLE,
+                                            ),
+                                            length: match arg6 as i32 {
+                                                0 => None,
+                                                1 => {
+                                                    let e = arg7 as u64;
+                                                    Some(e)
+                                                }
+                                                _ => _rt::invalid_enum_discriminant(),
+                                            },
+                                            ending: wit_bindgen::rt::async_support::FutureReader::new(
+                                                arg8 as u32,
+                                                &<::core::result::Result<
+                                                    ::core::option::Option<
+                                                        super::super::super::super::squall::web::types::Fields,
+                                                    >,
+                                                    super::super::super::super::squall::web::types::BodyError,
+                                                > as super::super::super::super::wit_future::FuturePayload>::VTABLE,
+                                            ),
                                         };
-                                        V55::Stream(e55)
+                                        V3::Stream(e3)
                                     }
                                 };
                                 T_::handle(Request {
-                                        method: v4,
-                                        scheme: super::super::super::super::squall::web::types::Scheme::_lift(
-                                            l5 as u8,
-                                        ),
-                                        authority: _rt::string_lift(bytes8),
-                                        path_with_query: _rt::string_lift(bytes11),
-                                        mount: match l12 {
-                                            0 => None,
-                                            1 => {
-                                                let e = {
-                                                    let l13 = *arg0
-                                                        .add(9 * ::core::mem::size_of::<*const u8>())
-                                                        .cast::<*mut u8>();
-                                                    let l14 = *arg0
-                                                        .add(10 * ::core::mem::size_of::<*const u8>())
-                                                        .cast::<usize>();
-                                                    let len15 = l14;
-                                                    let bytes15 = _rt::Vec::from_raw_parts(
-                                                        l13.cast(),
-                                                        len15,
-                                                        len15,
-                                                    );
-                                                    _rt::string_lift(bytes15)
-                                                };
-                                                Some(e)
-                                            }
-                                            _ => _rt::invalid_enum_discriminant(),
-                                        },
-                                        captures: result24,
-                                        client: match l25 {
-                                            0 => None,
-                                            1 => {
-                                                let e = {
-                                                    let l26 = i32::from(
-                                                        *arg0
-                                                            .add(2 + 13 * ::core::mem::size_of::<*const u8>())
-                                                            .cast::<u8>(),
-                                                    );
-                                                    use super::super::super::super::squall::web::types::IpAddress as V39;
-                                                    let v39 = match l26 {
-                                                        0 => {
-                                                            let e39 = {
-                                                                let l27 = i32::from(
-                                                                    *arg0
-                                                                        .add(4 + 13 * ::core::mem::size_of::<*const u8>())
-                                                                        .cast::<u8>(),
-                                                                );
-                                                                let l28 = i32::from(
-                                                                    *arg0
-                                                                        .add(5 + 13 * ::core::mem::size_of::<*const u8>())
-                                                                        .cast::<u8>(),
-                                                                );
-                                                                let l29 = i32::from(
-                                                                    *arg0
-                                                                        .add(6 + 13 * ::core::mem::size_of::<*const u8>())
-                                                                        .cast::<u8>(),
-                                                                );
-                                                                let l30 = i32::from(
-                                                                    *arg0
-                                                                        .add(7 + 13 * ::core::mem::size_of::<*const u8>())
-                                                                        .cast::<u8>(),
-                                                                );
-                                                                (l27 as u8, l28 as u8, l29 as u8, l30 as u8)
-                                                            };
-                                                            V39::Ipv4(e39)
-                                                        }
-                                                        n => {
-                                                            debug_assert_eq!(n, 1, "invalid enum discriminant");
-                                                            let e39 = {
-                                                                let l31 = i32::from(
-                                                                    *arg0
-                                                                        .add(4 + 13 * ::core::mem::size_of::<*const u8>())
-                                                                        .cast::<u16>(),
-                                                                );
-                                                                let l32 = i32::from(
-                                                                    *arg0
-                                                                        .add(6 + 13 * ::core::mem::size_of::<*const u8>())
-                                                                        .cast::<u16>(),
-                                                                );
-                                                                let l33 = i32::from(
-                                                                    *arg0
-                                                                        .add(8 + 13 * ::core::mem::size_of::<*const u8>())
-                                                                        .cast::<u16>(),
-                                                                );
-                                                                let l34 = i32::from(
-                                                                    *arg0
-                                                                        .add(10 + 13 * ::core::mem::size_of::<*const u8>())
-                                                                        .cast::<u16>(),
-                                                                );
-                                                                let l35 = i32::from(
-                                                                    *arg0
-                                                                        .add(12 + 13 * ::core::mem::size_of::<*const u8>())
-                                                                        .cast::<u16>(),
-                                                                );
-                                                                let l36 = i32::from(
-                                                                    *arg0
-                                                                        .add(14 + 13 * ::core::mem::size_of::<*const u8>())
-                                                                        .cast::<u16>(),
-                                                                );
-                                                                let l37 = i32::from(
-                                                                    *arg0
-                                                                        .add(16 + 13 * ::core::mem::size_of::<*const u8>())
-                                                                        .cast::<u16>(),
-                                                                );
-                                                                let l38 = i32::from(
-                                                                    *arg0
-                                                                        .add(18 + 13 * ::core::mem::size_of::<*const u8>())
-                                                                        .cast::<u16>(),
-                                                                );
-                                                                (
-                                                                    l31 as u16,
-                                                                    l32 as u16,
-                                                                    l33 as u16,
-                                                                    l34 as u16,
-                                                                    l35 as u16,
-                                                                    l36 as u16,
-                                                                    l37 as u16,
-                                                                    l38 as u16,
-                                                                )
-                                                            };
-                                                            V39::Ipv6(e39)
-                                                        }
-                                                    };
-                                                    v39
-                                                };
-                                                Some(e)
-                                            }
-                                            _ => _rt::invalid_enum_discriminant(),
-                                        },
-                                        id: l40 as u64,
-                                        headers: super::super::super::super::squall::web::types::Fields {
+                                        head: super::super::super::super::squall::web::types::Fields {
                                             text: <_ as From<
                                                 _rt::Vec<_>,
-                                            >>::from(
-                                                _rt::Vec::from_raw_parts(l41.cast(), len43, len43),
-                                            ),
+                                            >>::from(_rt::Vec::from_raw_parts(arg0.cast(), len0, len0)),
                                             lengths: <_ as From<
                                                 _rt::Vec<_>,
-                                            >>::from(_rt::Vec::from_raw_parts(l44.cast(), len46, len46)),
+                                            >>::from(_rt::Vec::from_raw_parts(arg2.cast(), len1, len1)),
                                         },
-                                        body: v55,
+                                        body: v3,
                                     })
                                     .await
                             };
                             let (
-                                result68_0,
-                                result68_1,
-                                result68_2,
-                                result68_3,
-                                result68_4,
-                                result68_5,
-                                result68_6,
-                                result68_7,
-                                result68_8,
-                                result68_9,
-                                result68_10,
-                            ) = match result56 {
+                                result16_0,
+                                result16_1,
+                                result16_2,
+                                result16_3,
+                                result16_4,
+                                result16_5,
+                                result16_6,
+                                result16_7,
+                                result16_8,
+                                result16_9,
+                                result16_10,
+                            ) = match result4 {
                                 Ok(e) => {
                                     let super::super::super::super::squall::web::types::Response {
-                                        status: status57,
-                                        headers: headers57,
-                                        body: body57,
+                                        status: status5,
+                                        headers: headers5,
+                                        body: body5,
                                     } = e;
                                     let super::super::super::super::squall::web::types::Fields {
-                                        text: text58,
-                                        lengths: lengths58,
-                                    } = headers57;
-                                    let vec59 = text58;
-                                    let ptr59 = vec59.as_ptr().cast::<u8>();
-                                    let len59 = vec59.len();
-                                    let vec60 = lengths58;
-                                    let ptr60 = vec60.as_ptr().cast::<u8>();
-                                    let len60 = vec60.len();
-                                    use super::super::super::super::squall::web::types::Body as V64;
+                                        text: text6,
+                                        lengths: lengths6,
+                                    } = headers5;
+                                    let vec7 = text6;
+                                    let ptr7 = vec7.as_ptr().cast::<u8>();
+                                    let len7 = vec7.len();
+                                    let vec8 = lengths6;
+                                    let ptr8 = vec8.as_ptr().cast::<u8>();
+                                    let len8 = vec8.len();
+                                    use super::super::super::super::squall::web::types::Body as V12;
                                     let (
-                                        result65_0,
-                                        result65_1,
-                                        result65_2,
-                                        result65_3,
-                                        result65_4,
-                                    ) = match body57 {
-                                        V64::Empty => {
+                                        result13_0,
+                                        result13_1,
+                                        result13_2,
+                                        result13_3,
+                                        result13_4,
+                                    ) = match body5 {
+                                        V12::Empty => {
                                             (0i32, ::core::ptr::null_mut(), 0usize, 0i64, 0i32)
                                         }
-                                        V64::Bytes(e) => {
-                                            let vec61 = e;
-                                            let ptr61 = vec61.as_ptr().cast::<u8>();
-                                            let len61 = vec61.len();
-                                            (1i32, ptr61.cast_mut(), len61, 0i64, 0i32)
+                                        V12::Bytes(e) => {
+                                            let vec9 = e;
+                                            let ptr9 = vec9.as_ptr().cast::<u8>();
+                                            let len9 = vec9.len();
+                                            (1i32, ptr9.cast_mut(), len9, 0i64, 0i32)
                                         }
-                                        V64::Stream(e) => {
+                                        V12::Stream(e) => {
                                             let super::super::super::super::squall::web::types::BodyStream {
-                                                contents: contents62,
-                                                length: length62,
-                                                ending: ending62,
+                                                contents: contents10,
+                                                length: length10,
+                                                ending: ending10,
                                             } = e;
-                                            let (result63_0, result63_1) = match length62 {
+                                            let (result11_0, result11_1) = match length10 {
                                                 Some(e) => (1i32, _rt::as_i64(e)),
                                                 None => (0i32, 0i64),
                                             };
                                             (
                                                 2i32,
-                                                (contents62).take_handle() as i32 as *mut u8,
-                                                result63_0 as usize,
-                                                result63_1,
-                                                (ending62).take_handle() as i32,
+                                                (contents10).take_handle() as i32 as *mut u8,
+                                                result11_0 as usize,
+                                                result11_1,
+                                                (ending10).take_handle() as i32,
                                             )
                                         }
                                     };
                                     (
                                         0i32,
-                                        _rt::as_i32(status57),
-                                        ptr59.cast_mut(),
-                                        len59,
-                                        ptr60.cast_mut(),
-                                        len60,
-                                        result65_0,
-                                        result65_1,
-                                        result65_2,
-                                        result65_3,
-                                        result65_4,
+                                        _rt::as_i32(status5),
+                                        ptr7.cast_mut(),
+                                        len7,
+                                        ptr8.cast_mut(),
+                                        len8,
+                                        result13_0,
+                                        result13_1,
+                                        result13_2,
+                                        result13_3,
+                                        result13_4,
                                     )
                                 }
                                 Err(e) => {
-                                    let (result67_0, result67_1, result67_2) = match e {
+                                    let (result15_0, result15_1, result15_2) = match e {
                                         Error::Failed(e) => {
-                                            let vec66 = e;
-                                            let ptr66 = vec66.as_ptr().cast::<u8>();
-                                            let len66 = vec66.len();
-                                            (0i32, ptr66.cast_mut(), len66)
+                                            let vec14 = e;
+                                            let ptr14 = vec14.as_ptr().cast::<u8>();
+                                            let len14 = vec14.len();
+                                            (0i32, ptr14.cast_mut(), len14)
                                         }
                                         Error::Cancelled => (1i32, ::core::ptr::null_mut(), 0usize),
                                     };
                                     (
                                         1i32,
-                                        result67_0,
-                                        result67_1,
-                                        result67_2,
+                                        result15_0,
+                                        result15_1,
+                                        result15_2,
                                         ::core::ptr::null_mut(),
                                         0usize,
                                         0i32,
@@ -5037,7 +4484,7 @@ pub mod exports {
                             )]
                             unsafe extern "C" {
                                 #[link_name = "[task-return]handle"]
-                                fn wit_import69(
+                                fn wit_import17(
                                     _: i32,
                                     _: i32,
                                     _: *mut u8,
@@ -5052,7 +4499,7 @@ pub mod exports {
                                 );
                             }
                             #[cfg(not(target_arch = "wasm32"))]
-                            unsafe extern "C" fn wit_import69(
+                            unsafe extern "C" fn wit_import17(
                                 _: i32,
                                 _: i32,
                                 _: *mut u8,
@@ -5068,18 +4515,18 @@ pub mod exports {
                                 unreachable!()
                             }
                             _task_cancel.forget();
-                            wit_import69(
-                                result68_0,
-                                result68_1,
-                                result68_2,
-                                result68_3,
-                                result68_4,
-                                result68_5,
-                                result68_6,
-                                result68_7,
-                                result68_8,
-                                result68_9,
-                                result68_10,
+                            wit_import17(
+                                result16_0,
+                                result16_1,
+                                result16_2,
+                                result16_3,
+                                result16_4,
+                                result16_5,
+                                result16_6,
+                                result16_7,
+                                result16_8,
+                                result16_9,
+                                result16_10,
                             );
                         })
                     }
@@ -5110,9 +4557,11 @@ pub mod exports {
                     ($ty:ident with_types_in $($path_to_types:tt)*) => {
                         const _ : () = { #[unsafe (export_name =
                         "[async-lift]squall:web/handler@0.1.0#handle")] unsafe extern "C"
-                        fn export_handle(arg0 : * mut u8,) -> i32 { unsafe {
-                        $($path_to_types)*:: _export_handle_cabi::<$ty > (arg0) } }
-                        #[unsafe (export_name =
+                        fn export_handle(arg0 : * mut u8, arg1 : usize, arg2 : * mut u8,
+                        arg3 : usize, arg4 : i32, arg5 : * mut u8, arg6 : usize, arg7 :
+                        i64, arg8 : i32,) -> i32 { unsafe { $($path_to_types)*::
+                        _export_handle_cabi::<$ty > (arg0, arg1, arg2, arg3, arg4, arg5,
+                        arg6, arg7, arg8) } } #[unsafe (export_name =
                         "[callback][async-lift]squall:web/handler@0.1.0#handle")] unsafe
                         extern "C" fn _callback_handle(event0 : u32, event1 : u32, event2
                         : u32) -> u32 { unsafe { $($path_to_types)*::
@@ -5750,8 +5199,8 @@ pub mod wit_stream {
 #[macro_export]
 macro_rules! __export_web_impl {
     ($ty:ident) => {
-        squall_sdk::__rt::native::export_web!($ty with_types_in
-        squall_sdk::__rt::native);
+        squall_sdk::__rt::native::bindings::export_web!($ty with_types_in
+        squall_sdk::__rt::native::bindings);
     };
     ($ty:ident with_types_in $($path_to_types_root:tt)*) => {
         $($path_to_types_root)*::
@@ -5760,69 +5209,58 @@ macro_rules! __export_web_impl {
         () = { #[rustfmt::skip] #[cfg(target_arch = "wasm32")] #[unsafe (link_section =
         "component-type:wit-bindgen:0.63.0:squall:web@0.1.0:web:imports and exportssquall-sdk-web")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2478] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2041] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xb4\x12\x01A\x02\x01\
-A\x18\x01B\x04\x01@\0\0w\x04\0\x03now\x01\0\x01C\x01\x08how-longw\x01\0\x04\0\x08\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xff\x0e\x01A\x02\x01\
+A\x15\x01B\x04\x01@\0\0w\x04\0\x03now\x01\0\x01C\x01\x08how-longw\x01\0\x04\0\x08\
 wait-for\x01\x01\x03\0!wasi:clocks/monotonic-clock@0.3.0\x05\0\x01B\x0b\x01q\x02\
 \x08upstream\x01s\0\x02io\x01s\0\x04\0\x05error\x03\0\0\x01ks\x01j\x01\x02\x01\x01\
 \x01@\x01\x03keys\0\x03\x04\0\x03get\x01\x04\x01o\x02ss\x01p\x05\x01j\x01\x06\x01\
 \x01\x01@\0\0\x07\x04\0\x07get-all\x01\x08\x03\0\x1cwasi:config/store@0.2.0-rc.1\
 \x05\x01\x01B\x02\x01C\0\x01\0\x04\0\x04gone\x01\0\x03\0\x17squall:web/client@0.\
-1.0\x05\x02\x01B\x19\x01q\x0a\x03get\0\0\x04head\0\0\x04post\0\0\x03put\0\0\x06d\
-elete\0\0\x07connect\0\0\x07options\0\0\x05trace\0\0\x05patch\0\0\x05other\x01s\0\
-\x04\0\x06method\x03\0\0\x01m\x02\x04http\x05https\x04\0\x06scheme\x03\0\x02\x01\
-o\x04}}}}\x01o\x08{{{{{{{{\x01q\x02\x04ipv4\x01\x04\0\x04ipv6\x01\x05\0\x04\0\x0a\
-ip-address\x03\0\x06\x01p}\x01py\x01r\x02\x04text\x08\x07lengths\x09\x04\0\x06fi\
-elds\x03\0\x0a\x01q\x03\x0aincomplete\x01s\0\x09too-large\x01w\0\x06failed\x01s\0\
-\x04\0\x0abody-error\x03\0\x0c\x01f\x01}\x01kw\x01k\x0b\x01j\x01\x10\x01\x0d\x01\
-e\x01\x11\x01r\x03\x08contents\x0e\x06length\x0f\x06ending\x12\x04\0\x0bbody-str\
-eam\x03\0\x13\x01q\x03\x05empty\0\0\x05bytes\x01\x08\0\x06stream\x01\x14\0\x04\0\
-\x04body\x03\0\x15\x01r\x03\x06status{\x07headers\x0b\x04body\x16\x04\0\x08respo\
-nse\x03\0\x17\x03\0\x16squall:web/types@0.1.0\x05\x03\x02\x03\0\x03\x06method\x02\
-\x03\0\x03\x06scheme\x02\x03\0\x03\x06fields\x02\x03\0\x03\x04body\x02\x03\0\x03\
-\x08response\x01B\x12\x02\x03\x02\x01\x04\x04\0\x06method\x03\0\0\x02\x03\x02\x01\
-\x05\x04\0\x06scheme\x03\0\x02\x02\x03\x02\x01\x06\x04\0\x06fields\x03\0\x04\x02\
-\x03\x02\x01\x07\x04\0\x04body\x03\0\x06\x02\x03\x02\x01\x08\x04\0\x08response\x03\
-\0\x08\x01kw\x01r\x07\x06method\x01\x06scheme\x03\x09authoritys\x0fpath-with-que\
-rys\x07headers\x05\x04body\x07\x07timeout\x0a\x04\0\x07request\x03\0\x0b\x01q\x09\
-\x06denied\x01s\0\x0cunknown-host\x01s\0\x0bunreachable\x01s\0\x07timeout\x01s\0\
-\x03tls\x01s\0\x05limit\x01s\0\x07invalid\x01s\0\x08protocol\x01s\0\x09cancelled\
-\0\0\x04\0\x05error\x03\0\x0d\x01j\x01\x09\x01\x0e\x01C\x01\x07request\x0c\0\x0f\
-\x04\0\x04send\x01\x10\x03\0\x19squall:web/outbound@0.1.0\x05\x09\x01B\x08\x01m\x05\
-\x05trace\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\x01@\x01\x05l\
-evel\x01\0\x7f\x04\0\x0ais-enabled\x01\x02\x01o\x02ss\x01p\x03\x01@\x03\x05level\
-\x01\x07messages\x06fields\x04\x01\0\x04\0\x05write\x01\x05\x03\0\x14squall:web/\
-log@0.1.0\x05\x0a\x01B\x09\x01m\x01\x06no-key\x04\0\x05error\x03\0\0\x01p}\x01j\x01\
-\x02\x01\x01\x01@\x02\x07purposes\x07message\x02\0\x03\x04\0\x04sign\x01\x04\x01\
-j\x01\x7f\x01\x01\x01@\x03\x07purposes\x07message\x02\x09signature\x02\0\x05\x04\
-\0\x06verify\x01\x06\x03\0\x18squall:web/signing@0.1.0\x05\x0b\x01B(\x01q\x05\x0e\
-no-such-bucket\0\0\x09too-large\x01s\0\x05quota\x01s\0\x0cnot-a-number\0\0\x0bun\
-available\x01s\0\x04\0\x05error\x03\0\0\x01ps\x01ks\x01r\x02\x04keys\x02\x04next\
-\x03\x04\0\x04page\x03\0\x04\x01p}\x01k\x06\x01q\x02\x04done\0\0\x08differed\x01\
-\x07\0\x04\0\x07swapped\x03\0\x08\x01j\x01\x07\x01\x01\x01C\x02\x06buckets\x03ke\
-ys\0\x0a\x04\0\x03get\x01\x0b\x01p\x07\x01j\x01\x0c\x01\x01\x01C\x02\x06buckets\x04\
-keys\x02\0\x0d\x04\0\x08get-many\x01\x0e\x01j\x01\x7f\x01\x01\x01C\x02\x06bucket\
-s\x03keys\0\x0f\x04\0\x06exists\x01\x10\x01j\x01\x05\x01\x01\x01C\x03\x06buckets\
-\x06prefixs\x06cursor\x03\0\x11\x04\0\x09list-keys\x01\x12\x01j\0\x01\x01\x01C\x03\
-\x06buckets\x03keys\x05value\x06\0\x13\x04\0\x03set\x01\x14\x01o\x02s\x06\x01p\x15\
-\x01C\x02\x06buckets\x06values\x16\0\x13\x04\0\x08set-many\x01\x17\x01C\x02\x06b\
-uckets\x03keys\0\x13\x04\0\x06delete\x01\x18\x01C\x02\x06buckets\x04keys\x02\0\x13\
-\x04\0\x0bdelete-many\x01\x19\x01j\x01x\x01\x01\x01C\x03\x06buckets\x03keys\x05d\
-eltax\0\x1a\x04\0\x09increment\x01\x1b\x01j\x01\x09\x01\x01\x01C\x04\x06buckets\x03\
-keys\x08expected\x07\x05value\x07\0\x1c\x04\0\x10compare-and-swap\x01\x1d\x03\0\x1a\
-squall:web/key-value@0.1.0\x05\x0c\x02\x03\0\x03\x0aip-address\x01B\x17\x02\x03\x02\
-\x01\x04\x04\0\x06method\x03\0\0\x02\x03\x02\x01\x05\x04\0\x06scheme\x03\0\x02\x02\
-\x03\x02\x01\x0d\x04\0\x0aip-address\x03\0\x04\x02\x03\x02\x01\x06\x04\0\x06fiel\
-ds\x03\0\x06\x02\x03\x02\x01\x07\x04\0\x04body\x03\0\x08\x02\x03\x02\x01\x08\x04\
-\0\x08response\x03\0\x0a\x01ks\x01o\x02ss\x01p\x0d\x01k\x05\x01r\x0a\x06method\x01\
-\x06scheme\x03\x09authoritys\x0fpath-with-querys\x05mount\x0c\x08captures\x0e\x06\
-client\x0f\x02idw\x07headers\x07\x04body\x09\x04\0\x07request\x03\0\x10\x01q\x02\
-\x06failed\x01s\0\x09cancelled\0\0\x04\0\x05error\x03\0\x12\x01j\x01\x0b\x01\x13\
-\x01C\x01\x07request\x11\0\x14\x04\0\x06handle\x01\x15\x04\0\x18squall:web/handl\
-er@0.1.0\x05\x0e\x04\0\x14squall:web/web@0.1.0\x04\0\x0b\x09\x01\0\x03web\x03\0\0\
-\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.262.0\x10wit-bind\
-gen-rust\x060.63.0";
+1.0\x05\x02\x01B\x11\x01p}\x01py\x01r\x02\x04text\0\x07lengths\x01\x04\0\x06fiel\
+ds\x03\0\x02\x01q\x03\x0aincomplete\x01s\0\x09too-large\x01w\0\x06failed\x01s\0\x04\
+\0\x0abody-error\x03\0\x04\x01f\x01}\x01kw\x01k\x03\x01j\x01\x08\x01\x05\x01e\x01\
+\x09\x01r\x03\x08contents\x06\x06length\x07\x06ending\x0a\x04\0\x0bbody-stream\x03\
+\0\x0b\x01q\x03\x05empty\0\0\x05bytes\x01\0\0\x06stream\x01\x0c\0\x04\0\x04body\x03\
+\0\x0d\x01r\x03\x06status{\x07headers\x03\x04body\x0e\x04\0\x08response\x03\0\x0f\
+\x03\0\x16squall:web/types@0.1.0\x05\x03\x02\x03\0\x03\x06fields\x02\x03\0\x03\x04\
+body\x02\x03\0\x03\x08response\x01B\x0e\x02\x03\x02\x01\x04\x04\0\x06fields\x03\0\
+\0\x02\x03\x02\x01\x05\x04\0\x04body\x03\0\x02\x02\x03\x02\x01\x06\x04\0\x08resp\
+onse\x03\0\x04\x01kw\x01r\x03\x04head\x01\x04body\x03\x07timeout\x06\x04\0\x07re\
+quest\x03\0\x07\x01q\x09\x06denied\x01s\0\x0cunknown-host\x01s\0\x0bunreachable\x01\
+s\0\x07timeout\x01s\0\x03tls\x01s\0\x05limit\x01s\0\x07invalid\x01s\0\x08protoco\
+l\x01s\0\x09cancelled\0\0\x04\0\x05error\x03\0\x09\x01j\x01\x05\x01\x0a\x01C\x01\
+\x07request\x08\0\x0b\x04\0\x04send\x01\x0c\x03\0\x19squall:web/outbound@0.1.0\x05\
+\x07\x01B\x08\x01m\x05\x05trace\x05debug\x04info\x04warn\x05error\x04\0\x05level\
+\x03\0\0\x01@\x01\x05level\x01\0\x7f\x04\0\x0ais-enabled\x01\x02\x01o\x02ss\x01p\
+\x03\x01@\x03\x05level\x01\x07messages\x06fields\x04\x01\0\x04\0\x05write\x01\x05\
+\x03\0\x14squall:web/log@0.1.0\x05\x08\x01B\x09\x01m\x01\x06no-key\x04\0\x05erro\
+r\x03\0\0\x01p}\x01j\x01\x02\x01\x01\x01@\x02\x07purposes\x07message\x02\0\x03\x04\
+\0\x04sign\x01\x04\x01j\x01\x7f\x01\x01\x01@\x03\x07purposes\x07message\x02\x09s\
+ignature\x02\0\x05\x04\0\x06verify\x01\x06\x03\0\x18squall:web/signing@0.1.0\x05\
+\x09\x01B(\x01q\x05\x0eno-such-bucket\0\0\x09too-large\x01s\0\x05quota\x01s\0\x0c\
+not-a-number\0\0\x0bunavailable\x01s\0\x04\0\x05error\x03\0\0\x01ps\x01ks\x01r\x02\
+\x04keys\x02\x04next\x03\x04\0\x04page\x03\0\x04\x01p}\x01k\x06\x01q\x02\x04done\
+\0\0\x08differed\x01\x07\0\x04\0\x07swapped\x03\0\x08\x01j\x01\x07\x01\x01\x01C\x02\
+\x06buckets\x03keys\0\x0a\x04\0\x03get\x01\x0b\x01p\x07\x01j\x01\x0c\x01\x01\x01\
+C\x02\x06buckets\x04keys\x02\0\x0d\x04\0\x08get-many\x01\x0e\x01j\x01\x7f\x01\x01\
+\x01C\x02\x06buckets\x03keys\0\x0f\x04\0\x06exists\x01\x10\x01j\x01\x05\x01\x01\x01\
+C\x03\x06buckets\x06prefixs\x06cursor\x03\0\x11\x04\0\x09list-keys\x01\x12\x01j\0\
+\x01\x01\x01C\x03\x06buckets\x03keys\x05value\x06\0\x13\x04\0\x03set\x01\x14\x01\
+o\x02s\x06\x01p\x15\x01C\x02\x06buckets\x06values\x16\0\x13\x04\0\x08set-many\x01\
+\x17\x01C\x02\x06buckets\x03keys\0\x13\x04\0\x06delete\x01\x18\x01C\x02\x06bucke\
+ts\x04keys\x02\0\x13\x04\0\x0bdelete-many\x01\x19\x01j\x01x\x01\x01\x01C\x03\x06\
+buckets\x03keys\x05deltax\0\x1a\x04\0\x09increment\x01\x1b\x01j\x01\x09\x01\x01\x01\
+C\x04\x06buckets\x03keys\x08expected\x07\x05value\x07\0\x1c\x04\0\x10compare-and\
+-swap\x01\x1d\x03\0\x1asquall:web/key-value@0.1.0\x05\x0a\x01B\x0d\x02\x03\x02\x01\
+\x04\x04\0\x06fields\x03\0\0\x02\x03\x02\x01\x05\x04\0\x04body\x03\0\x02\x02\x03\
+\x02\x01\x06\x04\0\x08response\x03\0\x04\x01r\x02\x04head\x01\x04body\x03\x04\0\x07\
+request\x03\0\x06\x01q\x02\x06failed\x01s\0\x09cancelled\0\0\x04\0\x05error\x03\0\
+\x08\x01j\x01\x05\x01\x09\x01C\x01\x07request\x07\0\x0a\x04\0\x06handle\x01\x0b\x04\
+\0\x18squall:web/handler@0.1.0\x05\x0b\x04\0\x14squall:web/web@0.1.0\x04\0\x0b\x09\
+\x01\0\x03web\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x07\
+0.262.0\x10wit-bindgen-rust\x060.63.0";
         };
     };
 }
@@ -5835,60 +5273,53 @@ pub use __export_web_impl as export_web;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2204] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x82\x10\x01A\x02\x01\
-A\x15\x01B\x04\x01@\0\0w\x04\0\x03now\x01\0\x01C\x01\x08how-longw\x01\0\x04\0\x08\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 1927] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xed\x0d\x01A\x02\x01\
+A\x13\x01B\x04\x01@\0\0w\x04\0\x03now\x01\0\x01C\x01\x08how-longw\x01\0\x04\0\x08\
 wait-for\x01\x01\x03\0!wasi:clocks/monotonic-clock@0.3.0\x05\0\x01B\x0b\x01q\x02\
 \x08upstream\x01s\0\x02io\x01s\0\x04\0\x05error\x03\0\0\x01ks\x01j\x01\x02\x01\x01\
 \x01@\x01\x03keys\0\x03\x04\0\x03get\x01\x04\x01o\x02ss\x01p\x05\x01j\x01\x06\x01\
 \x01\x01@\0\0\x07\x04\0\x07get-all\x01\x08\x03\0\x1cwasi:config/store@0.2.0-rc.1\
 \x05\x01\x01B\x02\x01C\0\x01\0\x04\0\x04gone\x01\0\x03\0\x17squall:web/client@0.\
-1.0\x05\x02\x01B\x19\x01q\x0a\x03get\0\0\x04head\0\0\x04post\0\0\x03put\0\0\x06d\
-elete\0\0\x07connect\0\0\x07options\0\0\x05trace\0\0\x05patch\0\0\x05other\x01s\0\
-\x04\0\x06method\x03\0\0\x01m\x02\x04http\x05https\x04\0\x06scheme\x03\0\x02\x01\
-o\x04}}}}\x01o\x08{{{{{{{{\x01q\x02\x04ipv4\x01\x04\0\x04ipv6\x01\x05\0\x04\0\x0a\
-ip-address\x03\0\x06\x01p}\x01py\x01r\x02\x04text\x08\x07lengths\x09\x04\0\x06fi\
-elds\x03\0\x0a\x01q\x03\x0aincomplete\x01s\0\x09too-large\x01w\0\x06failed\x01s\0\
-\x04\0\x0abody-error\x03\0\x0c\x01f\x01}\x01kw\x01k\x0b\x01j\x01\x10\x01\x0d\x01\
-e\x01\x11\x01r\x03\x08contents\x0e\x06length\x0f\x06ending\x12\x04\0\x0bbody-str\
-eam\x03\0\x13\x01q\x03\x05empty\0\0\x05bytes\x01\x08\0\x06stream\x01\x14\0\x04\0\
-\x04body\x03\0\x15\x01r\x03\x06status{\x07headers\x0b\x04body\x16\x04\0\x08respo\
-nse\x03\0\x17\x03\0\x16squall:web/types@0.1.0\x05\x03\x02\x03\0\x03\x06method\x02\
-\x03\0\x03\x06scheme\x02\x03\0\x03\x06fields\x02\x03\0\x03\x04body\x02\x03\0\x03\
-\x08response\x01B\x12\x02\x03\x02\x01\x04\x04\0\x06method\x03\0\0\x02\x03\x02\x01\
-\x05\x04\0\x06scheme\x03\0\x02\x02\x03\x02\x01\x06\x04\0\x06fields\x03\0\x04\x02\
-\x03\x02\x01\x07\x04\0\x04body\x03\0\x06\x02\x03\x02\x01\x08\x04\0\x08response\x03\
-\0\x08\x01kw\x01r\x07\x06method\x01\x06scheme\x03\x09authoritys\x0fpath-with-que\
-rys\x07headers\x05\x04body\x07\x07timeout\x0a\x04\0\x07request\x03\0\x0b\x01q\x09\
-\x06denied\x01s\0\x0cunknown-host\x01s\0\x0bunreachable\x01s\0\x07timeout\x01s\0\
-\x03tls\x01s\0\x05limit\x01s\0\x07invalid\x01s\0\x08protocol\x01s\0\x09cancelled\
-\0\0\x04\0\x05error\x03\0\x0d\x01j\x01\x09\x01\x0e\x01C\x01\x07request\x0c\0\x0f\
-\x04\0\x04send\x01\x10\x03\0\x19squall:web/outbound@0.1.0\x05\x09\x01B\x08\x01m\x05\
-\x05trace\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\x01@\x01\x05l\
-evel\x01\0\x7f\x04\0\x0ais-enabled\x01\x02\x01o\x02ss\x01p\x03\x01@\x03\x05level\
-\x01\x07messages\x06fields\x04\x01\0\x04\0\x05write\x01\x05\x03\0\x14squall:web/\
-log@0.1.0\x05\x0a\x01B\x09\x01m\x01\x06no-key\x04\0\x05error\x03\0\0\x01p}\x01j\x01\
-\x02\x01\x01\x01@\x02\x07purposes\x07message\x02\0\x03\x04\0\x04sign\x01\x04\x01\
-j\x01\x7f\x01\x01\x01@\x03\x07purposes\x07message\x02\x09signature\x02\0\x05\x04\
-\0\x06verify\x01\x06\x03\0\x18squall:web/signing@0.1.0\x05\x0b\x01B(\x01q\x05\x0e\
-no-such-bucket\0\0\x09too-large\x01s\0\x05quota\x01s\0\x0cnot-a-number\0\0\x0bun\
-available\x01s\0\x04\0\x05error\x03\0\0\x01ps\x01ks\x01r\x02\x04keys\x02\x04next\
-\x03\x04\0\x04page\x03\0\x04\x01p}\x01k\x06\x01q\x02\x04done\0\0\x08differed\x01\
-\x07\0\x04\0\x07swapped\x03\0\x08\x01j\x01\x07\x01\x01\x01C\x02\x06buckets\x03ke\
-ys\0\x0a\x04\0\x03get\x01\x0b\x01p\x07\x01j\x01\x0c\x01\x01\x01C\x02\x06buckets\x04\
-keys\x02\0\x0d\x04\0\x08get-many\x01\x0e\x01j\x01\x7f\x01\x01\x01C\x02\x06bucket\
-s\x03keys\0\x0f\x04\0\x06exists\x01\x10\x01j\x01\x05\x01\x01\x01C\x03\x06buckets\
-\x06prefixs\x06cursor\x03\0\x11\x04\0\x09list-keys\x01\x12\x01j\0\x01\x01\x01C\x03\
-\x06buckets\x03keys\x05value\x06\0\x13\x04\0\x03set\x01\x14\x01o\x02s\x06\x01p\x15\
-\x01C\x02\x06buckets\x06values\x16\0\x13\x04\0\x08set-many\x01\x17\x01C\x02\x06b\
-uckets\x03keys\0\x13\x04\0\x06delete\x01\x18\x01C\x02\x06buckets\x04keys\x02\0\x13\
-\x04\0\x0bdelete-many\x01\x19\x01j\x01x\x01\x01\x01C\x03\x06buckets\x03keys\x05d\
-eltax\0\x1a\x04\0\x09increment\x01\x1b\x01j\x01\x09\x01\x01\x01C\x04\x06buckets\x03\
-keys\x08expected\x07\x05value\x07\0\x1c\x04\0\x10compare-and-swap\x01\x1d\x03\0\x1a\
-squall:web/key-value@0.1.0\x05\x0c\x04\04squall:web/web-with-all-of-its-exports-\
-removed@0.1.0\x04\0\x0b)\x01\0#web-with-all-of-its-exports-removed\x03\0\0\0G\x09\
-producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.262.0\x10wit-bindgen-rus\
-t\x060.63.0";
+1.0\x05\x02\x01B\x11\x01p}\x01py\x01r\x02\x04text\0\x07lengths\x01\x04\0\x06fiel\
+ds\x03\0\x02\x01q\x03\x0aincomplete\x01s\0\x09too-large\x01w\0\x06failed\x01s\0\x04\
+\0\x0abody-error\x03\0\x04\x01f\x01}\x01kw\x01k\x03\x01j\x01\x08\x01\x05\x01e\x01\
+\x09\x01r\x03\x08contents\x06\x06length\x07\x06ending\x0a\x04\0\x0bbody-stream\x03\
+\0\x0b\x01q\x03\x05empty\0\0\x05bytes\x01\0\0\x06stream\x01\x0c\0\x04\0\x04body\x03\
+\0\x0d\x01r\x03\x06status{\x07headers\x03\x04body\x0e\x04\0\x08response\x03\0\x0f\
+\x03\0\x16squall:web/types@0.1.0\x05\x03\x02\x03\0\x03\x06fields\x02\x03\0\x03\x04\
+body\x02\x03\0\x03\x08response\x01B\x0e\x02\x03\x02\x01\x04\x04\0\x06fields\x03\0\
+\0\x02\x03\x02\x01\x05\x04\0\x04body\x03\0\x02\x02\x03\x02\x01\x06\x04\0\x08resp\
+onse\x03\0\x04\x01kw\x01r\x03\x04head\x01\x04body\x03\x07timeout\x06\x04\0\x07re\
+quest\x03\0\x07\x01q\x09\x06denied\x01s\0\x0cunknown-host\x01s\0\x0bunreachable\x01\
+s\0\x07timeout\x01s\0\x03tls\x01s\0\x05limit\x01s\0\x07invalid\x01s\0\x08protoco\
+l\x01s\0\x09cancelled\0\0\x04\0\x05error\x03\0\x09\x01j\x01\x05\x01\x0a\x01C\x01\
+\x07request\x08\0\x0b\x04\0\x04send\x01\x0c\x03\0\x19squall:web/outbound@0.1.0\x05\
+\x07\x01B\x08\x01m\x05\x05trace\x05debug\x04info\x04warn\x05error\x04\0\x05level\
+\x03\0\0\x01@\x01\x05level\x01\0\x7f\x04\0\x0ais-enabled\x01\x02\x01o\x02ss\x01p\
+\x03\x01@\x03\x05level\x01\x07messages\x06fields\x04\x01\0\x04\0\x05write\x01\x05\
+\x03\0\x14squall:web/log@0.1.0\x05\x08\x01B\x09\x01m\x01\x06no-key\x04\0\x05erro\
+r\x03\0\0\x01p}\x01j\x01\x02\x01\x01\x01@\x02\x07purposes\x07message\x02\0\x03\x04\
+\0\x04sign\x01\x04\x01j\x01\x7f\x01\x01\x01@\x03\x07purposes\x07message\x02\x09s\
+ignature\x02\0\x05\x04\0\x06verify\x01\x06\x03\0\x18squall:web/signing@0.1.0\x05\
+\x09\x01B(\x01q\x05\x0eno-such-bucket\0\0\x09too-large\x01s\0\x05quota\x01s\0\x0c\
+not-a-number\0\0\x0bunavailable\x01s\0\x04\0\x05error\x03\0\0\x01ps\x01ks\x01r\x02\
+\x04keys\x02\x04next\x03\x04\0\x04page\x03\0\x04\x01p}\x01k\x06\x01q\x02\x04done\
+\0\0\x08differed\x01\x07\0\x04\0\x07swapped\x03\0\x08\x01j\x01\x07\x01\x01\x01C\x02\
+\x06buckets\x03keys\0\x0a\x04\0\x03get\x01\x0b\x01p\x07\x01j\x01\x0c\x01\x01\x01\
+C\x02\x06buckets\x04keys\x02\0\x0d\x04\0\x08get-many\x01\x0e\x01j\x01\x7f\x01\x01\
+\x01C\x02\x06buckets\x03keys\0\x0f\x04\0\x06exists\x01\x10\x01j\x01\x05\x01\x01\x01\
+C\x03\x06buckets\x06prefixs\x06cursor\x03\0\x11\x04\0\x09list-keys\x01\x12\x01j\0\
+\x01\x01\x01C\x03\x06buckets\x03keys\x05value\x06\0\x13\x04\0\x03set\x01\x14\x01\
+o\x02s\x06\x01p\x15\x01C\x02\x06buckets\x06values\x16\0\x13\x04\0\x08set-many\x01\
+\x17\x01C\x02\x06buckets\x03keys\0\x13\x04\0\x06delete\x01\x18\x01C\x02\x06bucke\
+ts\x04keys\x02\0\x13\x04\0\x0bdelete-many\x01\x19\x01j\x01x\x01\x01\x01C\x03\x06\
+buckets\x03keys\x05deltax\0\x1a\x04\0\x09increment\x01\x1b\x01j\x01\x09\x01\x01\x01\
+C\x04\x06buckets\x03keys\x08expected\x07\x05value\x07\0\x1c\x04\0\x10compare-and\
+-swap\x01\x1d\x03\0\x1asquall:web/key-value@0.1.0\x05\x0a\x04\04squall:web/web-w\
+ith-all-of-its-exports-removed@0.1.0\x04\0\x0b)\x01\0#web-with-all-of-its-export\
+s-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.\
+262.0\x10wit-bindgen-rust\x060.63.0";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

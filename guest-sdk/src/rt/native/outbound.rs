@@ -2,13 +2,14 @@
 
 use super::super::{expects_body, only_in_a_component};
 use super::bindings::squall::web::outbound::{self, Error, Request};
-use super::bindings::squall::web::types::{Body as WebBody, Method as WebMethod, Scheme};
+use super::bindings::squall::web::types::Body as WebBody;
 use super::fields::{Unread, Writer};
 use super::incoming::IncomingBody;
 use super::outgoing;
 use crate::fetch::{FetchError, FetchErrorKind as Kind};
 use crate::{Body, Response};
-use http::{Method, StatusCode, header, uri};
+use http::uri::Scheme;
+use http::{StatusCode, header};
 
 pub(crate) async fn send(request: http::Request<Body>) -> Result<Response, FetchError> {
     only_in_a_component();
@@ -25,42 +26,24 @@ fn lower(request: http::Request<Body>) -> Result<Request, FetchError> {
     let (head, body) = request.into_parts();
     let invalid = |reason: &str| FetchError::new(Kind::InvalidRequest, reason.to_owned());
     let scheme = match head.uri.scheme() {
-        Some(scheme) if *scheme == uri::Scheme::HTTPS => Scheme::Https,
-        Some(scheme) if *scheme == uri::Scheme::HTTP => Scheme::Http,
+        Some(scheme) if *scheme == Scheme::HTTPS || *scheme == Scheme::HTTP => scheme,
         Some(scheme) => return Err(invalid(&format!("the scheme `{scheme}` is not HTTP"))),
         None => return Err(invalid("the URL has no scheme and host")),
     };
     let authority = head.uri.authority().ok_or_else(|| invalid("the URL has no host"))?;
     let body = outgoing::start(body).body;
-    let mut headers = Writer::with(&head.headers);
+    let pseudo = [
+        (":method", head.method.as_str()),
+        (":scheme", scheme.as_str()),
+        (":authority", authority.as_str()),
+        (":path", head.uri.path_and_query().map_or("/", |path| path.as_str())),
+    ];
+    let mut fields = Writer::after(&pseudo, &head.headers);
     let has_length = head.headers.contains_key(header::CONTENT_LENGTH);
     if matches!(body, WebBody::Empty) && expects_body(&head.method) && !has_length {
-        headers.push(&header::CONTENT_LENGTH, b"0");
+        fields.push(header::CONTENT_LENGTH.as_str(), b"0");
     }
-    Ok(Request {
-        method: method(&head.method),
-        scheme,
-        authority: authority.as_str().to_owned(),
-        path_with_query: head.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned(),
-        headers: headers.finish(),
-        body,
-        timeout: None,
-    })
-}
-
-fn method(method: &Method) -> WebMethod {
-    match *method {
-        Method::GET => WebMethod::Get,
-        Method::HEAD => WebMethod::Head,
-        Method::POST => WebMethod::Post,
-        Method::PUT => WebMethod::Put,
-        Method::DELETE => WebMethod::Delete,
-        Method::CONNECT => WebMethod::Connect,
-        Method::OPTIONS => WebMethod::Options,
-        Method::TRACE => WebMethod::Trace,
-        Method::PATCH => WebMethod::Patch,
-        _ => WebMethod::Other(method.as_str().to_owned()),
-    }
+    Ok(Request { head: fields.finish(), body, timeout: None })
 }
 
 fn fault(error: Error) -> FetchError {

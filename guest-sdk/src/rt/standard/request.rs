@@ -4,10 +4,9 @@
 //! comes over about 3,000 more, where a whole small answer costs some 85,000. So
 //! nothing is read before it is asked for.
 
-use super::super::path_and_query;
 use super::IncomingBody;
 use crate::Body;
-use http::uri::{Authority, Scheme};
+use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
@@ -48,7 +47,7 @@ impl RawRequest {
 
     /// The path and the query.
     pub(crate) fn uri(&self) -> Uri {
-        path_and_query(self.request.get_path_with_query().unwrap_or_default()).into()
+        path_and_query(self.request.get_path_with_query()).into()
     }
 
     /// The whole address, as far as it is known.
@@ -95,8 +94,8 @@ impl RawRequest {
         self.of_host("base-path").map(Cow::Owned)
     }
 
-    pub(crate) fn request_id(&self) -> Option<String> {
-        self.of_host("request-id")
+    pub(crate) fn request_id(&self) -> Option<Cow<'_, str>> {
+        self.of_host("request-id").map(Cow::Owned)
     }
 
     pub(crate) fn client_address(&self) -> Option<IpAddr> {
@@ -135,4 +134,10 @@ fn append(headers: &mut HeaderMap, name: &str, value: Vec<u8>) {
     {
         headers.append(name, value);
     }
+}
+
+fn path_and_query(text: Option<String>) -> PathAndQuery {
+    text.filter(|text| !text.is_empty())
+        .and_then(|text| PathAndQuery::from_maybe_shared(bytes::Bytes::from(text)).ok())
+        .unwrap_or_else(|| PathAndQuery::from_static("/"))
 }

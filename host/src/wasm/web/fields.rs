@@ -19,49 +19,86 @@ pub(in crate::wasm) enum BadFields {
     TooMany,
 }
 
-/// The fields of `headers`, without those that the world tells in another way.
-pub(in crate::wasm) fn to_fields(headers: &HeaderMap, leave_out: &[HeaderName]) -> Fields {
-    let kept = || headers.iter().filter(|(name, _)| !leave_out.contains(name));
-    let size = kept().map(|(name, value)| name.as_str().len() + value.len()).sum();
-    let mut fields =
-        Fields { text: Vec::with_capacity(size), lengths: Vec::with_capacity(headers.len() * 2) };
-    for (name, value) in kept() {
-        for part in [name.as_str().as_bytes(), value.as_bytes()] {
-            fields.text.extend_from_slice(part);
+/// Writes fields one after the other.
+pub(in crate::wasm) struct Writer(Fields);
+
+impl Writer {
+    /// With room for so many fields, and so many bytes.
+    pub(in crate::wasm) fn with_capacity(fields: usize, bytes: usize) -> Self {
+        let (text, lengths) = (Vec::with_capacity(bytes), Vec::with_capacity(fields * 2));
+        Writer(Fields { text, lengths })
+    }
+
+    pub(in crate::wasm) fn push(&mut self, name: &[u8], value: &[u8]) {
+        for part in [name, value] {
+            self.0.text.extend_from_slice(part);
             // Bounded by the limits of a head, which are far below.
-            fields.lengths.push(u32::try_from(part.len()).unwrap_or(u32::MAX));
+            self.0.lengths.push(u32::try_from(part.len()).unwrap_or(u32::MAX));
         }
     }
-    fields
+
+    pub(in crate::wasm) fn finish(self) -> Fields {
+        self.0
+    }
+}
+
+pub(in crate::wasm) fn to_fields(headers: &HeaderMap) -> Fields {
+    let mut writer = Writer::with_capacity(headers.len(), text_of(headers));
+    for (name, value) in headers {
+        writer.push(name.as_str().as_bytes(), value.as_bytes());
+    }
+    writer.finish()
+}
+
+/// The bytes of all names and values.
+pub(in crate::wasm) fn text_of(headers: &HeaderMap) -> usize {
+    headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum()
 }
 
 /// The headers that a guest has put into `fields`, if they are ones. `limit` is for
 /// their text, in bytes.
 pub(in crate::wasm) fn from_fields(fields: Fields, limit: usize) -> Result<HeaderMap, BadFields> {
+    let mut headers = HeaderMap::with_capacity((fields.lengths.len() / 2).min(USUAL));
+    for_each(fields, limit, |name, value| append(&mut headers, &name, value))?;
+    Ok(headers)
+}
+
+/// Gives each name and value of a guest's `fields` to `take`.
+pub(in crate::wasm) fn for_each(
+    fields: Fields,
+    limit: usize,
+    mut take: impl FnMut(Bytes, Bytes) -> Result<(), BadFields>,
+) -> Result<(), BadFields> {
     let Fields { text, lengths } = fields;
     if text.len() > limit {
         return Err(BadFields::TooLarge(limit));
     }
     let mut text = Bytes::from(text);
-    let mut part = |length: u32| {
-        let length = usize::try_from(length).unwrap_or(usize::MAX);
-        if length > text.len() { Err(BadFields::Lengths) } else { Ok(text.split_to(length)) }
-    };
-    let mut headers = HeaderMap::with_capacity((lengths.len() / 2).min(USUAL));
     let mut pairs = lengths.chunks_exact(2);
     for pair in &mut pairs {
-        let (name, value) = (part(pair[0])?, part(pair[1])?);
-        let name = HeaderName::from_bytes(&name)
-            .map_err(|_| BadFields::Name(String::from_utf8_lossy(&name).into_owned()))?;
-        let value =
-            HeaderValue::from_maybe_shared(value).map_err(|_| BadFields::Value(name.clone()))?;
-        headers.try_append(name, value).map_err(|_| BadFields::TooMany)?;
+        let name = part(&mut text, pair[0])?;
+        let value = part(&mut text, pair[1])?;
+        take(name, value)?;
     }
-    if pairs.remainder().is_empty() && text.is_empty() {
-        Ok(headers)
-    } else {
-        Err(BadFields::Lengths)
-    }
+    if pairs.remainder().is_empty() && text.is_empty() { Ok(()) } else { Err(BadFields::Lengths) }
+}
+
+pub(in crate::wasm) fn append(
+    headers: &mut HeaderMap,
+    name: &[u8],
+    value: Bytes,
+) -> Result<(), BadFields> {
+    let name = HeaderName::from_bytes(name)
+        .map_err(|_| BadFields::Name(String::from_utf8_lossy(name).into_owned()))?;
+    let value =
+        HeaderValue::from_maybe_shared(value).map_err(|_| BadFields::Value(name.clone()))?;
+    headers.try_append(name, value).map_err(|_| BadFields::TooMany)?;
+    Ok(())
+}
+
+fn part(text: &mut Bytes, length: u32) -> Result<Bytes, BadFields> {
+    let length = usize::try_from(length).unwrap_or(usize::MAX);
+    if length > text.len() { Err(BadFields::Lengths) } else { Ok(text.split_to(length)) }
 }
 
 /// Room for so many is made at once. A guest names a number before it names a field.
@@ -77,17 +114,22 @@ mod tests {
         Fields { text: parts.concat(), lengths }
     }
 
+    fn value() -> impl Strategy<Value = Vec<u8>> {
+        let byte = any::<u8>().prop_filter("a value's", |b| *b == b'\t' || (*b >= 32 && *b != 127));
+        prop::collection::vec(byte, 0..20)
+    }
+
     proptest! {
         #[test]
         fn any_headers_come_back_in_their_order(
-            parts in prop::collection::vec(("[a-zA-Z0-9!#$&'*+.^_`|~-]{1,12}", prop::collection::vec(any::<u8>().prop_filter("a value's byte", |byte| *byte == b'\t' || (*byte >= 32 && *byte != 127)), 0..20)), 0..20),
+            parts in prop::collection::vec(("[a-zA-Z0-9!#$&'*+.^_`|~-]{1,12}", value()), 0..20),
         ) {
             let mut headers = HeaderMap::new();
             for (name, value) in &parts {
                 let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
                 headers.append(name, HeaderValue::from_bytes(value).unwrap());
             }
-            let back = from_fields(to_fields(&headers, &[]), usize::MAX).unwrap();
+            let back = from_fields(to_fields(&headers), usize::MAX).unwrap();
             prop_assert_eq!(back, headers);
         }
 
@@ -97,8 +139,7 @@ mod tests {
             lengths in prop::collection::vec(prop_oneof![0u32..20, any::<u32>()], 0..8),
         ) {
             if let Ok(headers) = from_fields(Fields { text: text.clone(), lengths }, 1000) {
-                let size: usize = headers.iter().map(|(n, v)| n.as_str().len() + v.len()).sum();
-                prop_assert_eq!(size, text.len());
+                prop_assert_eq!(text_of(&headers), text.len());
             }
         }
     }
@@ -108,6 +149,7 @@ mod tests {
         let bad = |parts: &[&[u8]]| from_fields(fields(parts), 100).unwrap_err();
         assert_eq!(bad(&[b"a b", b"1"]), BadFields::Name("a b".into()));
         assert_eq!(bad(&[b"", b"1"]), BadFields::Name(String::new()));
+        assert_eq!(bad(&[b":path", b"/"]), BadFields::Name(":path".into()));
         assert_eq!(bad(&[b"x", b"1\r\ny: 2"]), BadFields::Value(HeaderName::from_static("x")));
         assert_eq!(bad(&[b"x", b"1", b"y"]), BadFields::Lengths);
         assert_eq!(bad(&[b"x", &[b'a'; 100]]), BadFields::TooLarge(100));
@@ -115,16 +157,8 @@ mod tests {
         assert_eq!(from_fields(short, 100).unwrap_err(), BadFields::Lengths);
         let long = Fields { text: b"xyz".to_vec(), lengths: vec![1, 1] };
         assert_eq!(from_fields(long, 100).unwrap_err(), BadFields::Lengths);
+        // Of one name each: so many different ones would take long.
         let many = Fields { text: b"x".repeat(40_000), lengths: [1, 0].repeat(40_000) };
         assert_eq!(from_fields(many, usize::MAX).unwrap_err(), BadFields::TooMany);
-    }
-
-    #[test]
-    fn what_is_told_in_another_way_is_left_out() {
-        let mut headers = HeaderMap::new();
-        headers.insert(http::header::HOST, HeaderValue::from_static("a"));
-        headers.insert("x", HeaderValue::from_static("1"));
-        let fields = to_fields(&headers, &[http::header::HOST]);
-        assert_eq!((fields.text.as_slice(), fields.lengths.as_slice()), (&b"x1"[..], &[1, 1][..]));
     }
 }

@@ -108,7 +108,7 @@ impl StreamProducer<Data> for Incoming {
 }
 
 fn trailers(trailers: Option<HeaderMap>) -> Option<Fields> {
-    trailers.map(|trailers| to_fields(&trailers, &[]))
+    trailers.map(|trailers| to_fields(&trailers))
 }
 
 /// Why the body broke, as far as the guest is told.

@@ -7,16 +7,14 @@ use super::super::pool::Instance;
 use super::super::response::Content;
 use super::super::slice;
 use super::super::web::{
-    Error, Outgoing, Request, Response, Scheme, WebPre, from_body, from_fields, to_address,
-    to_body, to_fields, to_method,
+    Error, Outgoing, Request, Response, WebPre, from_body, from_fields, to_request,
 };
 use super::conclude;
 use super::concurrent::{Handle, serve};
 use crate::body::Body;
 use crate::fault::{Fault, FaultKind};
 use crate::told::Told;
-use http::header::{CONTENT_LENGTH, HOST};
-use http::uri::PathAndQuery;
+use http::header::CONTENT_LENGTH;
 use http::{HeaderValue, StatusCode};
 use std::sync::Arc;
 use wasmtime::component::TypedFunc;
@@ -59,22 +57,7 @@ impl Handle for WebHandle {
         request: http::Request<Body>,
         told: Told,
     ) -> wasmtime::Result<Params> {
-        let (head, body) = request.into_parts();
-        let Told { id, client, mount, captures } = told;
-        let uri = &head.uri;
-        let request = Request {
-            method: to_method(&head.method),
-            scheme: if uri.scheme_str() == Some("https") { Scheme::Https } else { Scheme::Http },
-            authority: uri.authority().map(|a| a.as_str().to_owned()).unwrap_or_default(),
-            path_with_query: uri.path_and_query().map_or("/", PathAndQuery::as_str).to_owned(),
-            mount: mount.and_then(|mount| mount.to_str().ok().map(str::to_owned)),
-            captures: captures.iter().map(|(name, value)| decoded(name, value)).collect(),
-            client: client.map(|client| to_address(client.address)),
-            id: id.number(),
-            headers: to_fields(&head.headers, &[HOST]),
-            body: to_body(store, body)?,
-        };
-        Ok((request,))
+        Ok((to_request(store, request, &told)?,))
     }
 
     fn answered(
@@ -102,12 +85,6 @@ impl Handle for WebHandle {
         call.finish();
         Ok(())
     }
-}
-
-/// Captures are parts of a normal path, which is percent-encoded.
-fn decoded(name: &str, value: &str) -> (String, String) {
-    let value = percent_encoding::percent_decode_str(value).decode_utf8_lossy();
-    (name.to_owned(), value.into_owned())
 }
 
 /// A guest's response as HTTP's, or what is wrong with it.

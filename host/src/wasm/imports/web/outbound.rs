@@ -3,16 +3,17 @@
 use super::super::super::data::Data;
 use super::super::super::web::outbound::{Error, Host, HostWithStore, Request};
 use super::super::super::web::{
-    Fields, Outgoing, Response, from_body, from_fields, from_method, from_scheme, to_body,
-    to_fields,
+    BadFields, Fields, Outgoing, Response, append, for_each, from_body, to_body, to_fields,
 };
 use super::super::outbound::{Unsent, Wanted};
 use super::{Web, caller};
 use crate::body::{Body, BodyError};
 use crate::policy::Denied;
 use crate::upstream::UpstreamError;
-use http::Uri;
-use http::header::{CONTENT_LENGTH, HOST, HeaderValue};
+use bytes::Bytes;
+use http::header::CONTENT_LENGTH;
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{HeaderValue, Method, Uri};
 use http_body_util::BodyExt;
 use std::time::Duration;
 use wasmtime::component::Accessor;
@@ -43,7 +44,7 @@ impl HostWithStore<Data> for Web {
         let (head, body) = response.into_parts();
         accessor.with(|mut access| {
             let body = to_body(&mut access.as_context_mut(), body)?;
-            let (status, headers) = (head.status.as_u16(), to_fields(&head.headers, &[]));
+            let (status, headers) = (head.status.as_u16(), to_fields(&head.headers));
             Ok(Ok(Response { status, headers, body }))
         })
     }
@@ -56,44 +57,59 @@ fn lower(
 ) -> wasmtime::Result<Result<http::Request<Body>, Error>> {
     let limit = store.data().limits.fields.to_usize();
     let body = from_body(store, request.body, limit)?;
-    let invalid = |text: String| Ok(Err(Error::Invalid(text)));
-    let Some(method) = from_method(&request.method) else {
-        return invalid("the method is no token".into());
-    };
-    let uri = Uri::builder()
-        .scheme(from_scheme(request.scheme))
-        .authority(request.authority)
-        .path_and_query(request.path_with_query)
-        .build();
-    let uri = match uri {
-        Ok(uri) => uri,
-        Err(error) => return invalid(format!("the URL is none: {error}")),
-    };
-    let mut headers = match headers(request.headers, limit) {
-        Ok(headers) => headers,
-        Err(text) => return invalid(text),
+    let mut lowered = match head(request.head, limit) {
+        Ok(head) => head,
+        Err(text) => return Ok(Err(Error::Invalid(text))),
     };
     let body = match body {
         Outgoing::Host(body) => body,
         Outgoing::Pipe(body, length) => {
             if let Some(length) = length {
-                headers.entry(CONTENT_LENGTH).or_insert(HeaderValue::from(length));
+                lowered.headers_mut().entry(CONTENT_LENGTH).or_insert(HeaderValue::from(length));
             }
             Body::stream(body.map_err(|error| BodyError::Other(format!("{error:?}"))))
         }
     };
-    let mut lowered = http::Request::new(body);
-    *lowered.method_mut() = method;
-    *lowered.uri_mut() = uri;
-    *lowered.headers_mut() = headers;
-    Ok(Ok(lowered))
+    Ok(Ok(lowered.map(|()| body)))
 }
 
-fn headers(fields: Fields, limit: usize) -> Result<http::HeaderMap, String> {
-    let mut headers = from_fields(fields, limit).map_err(|error| error.to_string())?;
-    // The URL says it.
-    headers.remove(HOST);
-    Ok(headers)
+/// A head without a body. Of a pseudo-field that comes twice the last counts.
+fn head(fields: Fields, limit: usize) -> Result<http::Request<()>, String> {
+    let mut head = http::Request::new(());
+    let mut uri = http::uri::Parts::default();
+    let none =
+        |what: &str, value: &Bytes| format!("`{}` is no {what}", String::from_utf8_lossy(value));
+    let mut wrong = None;
+    let taken = for_each(fields, limit, |name, value| {
+        match &*name {
+            b":method" => match Method::from_bytes(&value) {
+                Ok(method) => *head.method_mut() = method,
+                Err(_) => wrong = Some(none("method", &value)),
+            },
+            b":scheme" => match Scheme::try_from(&*value) {
+                Ok(scheme) => uri.scheme = Some(scheme),
+                Err(_) => wrong = Some(none("scheme", &value)),
+            },
+            b":authority" => match Authority::from_maybe_shared(value.clone()) {
+                Ok(authority) => uri.authority = Some(authority),
+                Err(_) => wrong = Some(none("authority", &value)),
+            },
+            b":path" => match PathAndQuery::from_maybe_shared(value.clone()) {
+                Ok(path) => uri.path_and_query = Some(path),
+                Err(_) => wrong = Some(none("path", &value)),
+            },
+            // The authority says it.
+            name if name.eq_ignore_ascii_case(b"host") => {}
+            name => append(head.headers_mut(), name, value)?,
+        }
+        Ok(())
+    });
+    taken.map_err(|error: BadFields| error.to_string())?;
+    if let Some(wrong) = wrong {
+        return Err(wrong);
+    }
+    *head.uri_mut() = Uri::from_parts(uri).map_err(|error| format!("the URL is none: {error}"))?;
+    Ok(head)
 }
 
 /// Why there is no response, as far as the guest is told.
