@@ -11,6 +11,9 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
+/// The version guest of each world, and of a core module.
+const VERSIONS: [&str; 4] = ["version02", "version03", "version_web", "version_core"];
+
 #[test]
 fn o1_a_file_is_never_served_half_written() {
     let server = serve();
@@ -32,7 +35,7 @@ fn o1_a_file_is_never_served_half_written() {
 
 #[test]
 fn o16_what_runs_stays_on_its_generation_until_the_drain_deadline() {
-    for world in ["version02", "version03"] {
+    for world in VERSIONS {
         let server =
             Site::handler(&version(world, 1), "[handlers.app.limits]\ndrain = \"1500ms\"").start();
         let address = server.address;
@@ -59,7 +62,7 @@ fn o16_what_runs_stays_on_its_generation_until_the_drain_deadline() {
 
 #[test]
 fn a_request_that_is_cut_with_its_generation_is_not_told_that_the_server_stops() {
-    for world in ["version02", "version03"] {
+    for world in VERSIONS {
         let server =
             Site::handler(&version(world, 1), "[handlers.app.limits]\ndrain = \"300ms\"").start();
         let address = server.address;
@@ -94,7 +97,7 @@ fn a_health_request_keeps_a_bad_generation_out() {
 
 #[test]
 fn swaps_under_load_lose_nothing() {
-    for world in ["version02", "version03"] {
+    for world in VERSIONS {
         let server = Site::component(&version(world, 1)).start();
         let load = Load::with(&server, 8);
         for v in 2..=12 {
@@ -120,7 +123,9 @@ fn swaps_under_load_lose_nothing() {
 fn a_swap_may_change_the_world() {
     let server = Site::component(&version("version02", 1)).start();
     let load = Load::on(&server);
-    for (i, world) in ["version03", "version02", "version03"].iter().enumerate() {
+    let worlds =
+        ["version03", "version02", "version_web", "version_core", "version03", "version_web"];
+    for (i, world) in worlds.iter().enumerate() {
         let v = i as u32 + 2;
         server.site.replace("app.wasm", version(world, v));
         await_version(&server, v);
