@@ -96,7 +96,7 @@ fn build_crate(krate: &Path, component: &Path, say: &mut dyn FnMut(&str)) -> Res
             krate.display()
         );
     }
-    add_target(krate, say)?;
+    add_target(krate, TARGET, say)?;
     let artifact = compile(krate)?;
     let built =
         fs::read(&artifact).with_context(|| format!("cannot read `{}`", artifact.display()))?;
@@ -108,8 +108,8 @@ fn build_crate(krate: &Path, component: &Path, say: &mut dyn FnMut(&str)) -> Res
     Ok(())
 }
 
-/// Adds the target to the toolchain that compiles `krate`, if it lacks it.
-pub fn add_target(krate: &Path, say: &mut dyn FnMut(&str)) -> Result<()> {
+/// Adds `target` to the toolchain that compiles `krate`, if it lacks it.
+pub fn add_target(krate: &Path, target: &str, say: &mut dyn FnMut(&str)) -> Result<()> {
     let sysroot = Command::new("rustc")
         .args(["--print", "sysroot"])
         .current_dir(krate)
@@ -120,16 +120,16 @@ pub fn add_target(krate: &Path, say: &mut dyn FnMut(&str)) -> Result<()> {
         bail!("`rustc` failed in `{}`: {}", krate.display(), words.trim());
     }
     let sysroot = PathBuf::from(String::from_utf8_lossy(&sysroot.stdout).trim());
-    if sysroot.join("lib/rustlib").join(TARGET).is_dir() {
+    if sysroot.join("lib/rustlib").join(target).is_dir() {
         return Ok(());
     }
-    say(&format!("adding the target {TARGET} (`rustup target add {TARGET}`)"));
-    let added = Command::new("rustup").args(["target", "add", TARGET]).current_dir(krate).status();
+    say(&format!("adding the target {target} (`rustup target add {target}`)"));
+    let added = Command::new("rustup").args(["target", "add", target]).current_dir(krate).status();
     match added {
         Ok(status) if status.success() => Ok(()),
-        Ok(status) => bail!("`rustup target add {TARGET}` failed ({status})"),
+        Ok(status) => bail!("`rustup target add {target}` failed ({status})"),
         Err(error) => bail!(
-            "the Rust toolchain lacks the target {TARGET}, and `rustup` cannot be run ({error}); add the target with whatever installed Rust"
+            "the Rust toolchain lacks the target {target}, and `rustup` cannot be run ({error}); add the target with whatever installed Rust"
         ),
     }
 }

@@ -2,14 +2,14 @@
 
 use crate::support::aftermath::{Aftermath, site_with_canary};
 use crate::support::client::{self, Wire};
-use crate::support::fault_guests::{in_both_worlds, one_thread};
+use crate::support::fault_guests::{SHARING, in_all_worlds, one_thread};
 use crate::support::{SOON, eventually};
 use squall_test_guests::guest;
 use std::time::{Duration, Instant};
 
 #[test]
 fn g6_when_the_client_leaves_the_work_stops() {
-    in_both_worlds("", |server| {
+    in_all_worlds("", |server| {
         let instances = server.metric("squall_instances{handler=\"app\"}");
         let after = Aftermath::begin(server);
         for _ in 0..100 {
@@ -26,142 +26,155 @@ fn g6_when_the_client_leaves_the_work_stops() {
 
 #[test]
 fn g6_a_shared_instance_loses_only_what_was_abandoned() {
-    let upstream = crate::support::upstream::Upstream::silent();
-    let app = format!("outbound = [\"{}\"]", upstream.url());
-    let server =
-        site_with_canary(&guest("faults03"), &app).env("TOKIO_WORKER_THREADS", "1").start();
-    let address = server.address;
-    let neighbour = std::thread::spawn(move || client::get(address, "/sleep-ms?1500"));
-    server.await_in_flight(1);
-    let mut wire = Wire::open(address);
-    wire.request(&format!("GET /fetch?{} HTTP/1.1\nHost: test\n\n", upstream.url()));
-    eventually(SOON, "the outbound call", || upstream.connections() == 1);
-    assert_eq!(server.metric("squall_instances{handler=\"app\"}"), 1.0, "they share the instance");
-    drop(wire);
-    let left = Instant::now();
-    eventually(SOON, "closing the outbound call", || upstream.closed() == 1);
-    assert!(left.elapsed() < Duration::from_secs(1), "closed after {:?}", left.elapsed());
-    assert_eq!(neighbour.join().unwrap().text(), "slept", "the neighbour goes on");
+    for world in SHARING {
+        let upstream = crate::support::upstream::Upstream::silent();
+        let app = format!("outbound = [\"{}\"]", upstream.url());
+        let server = site_with_canary(&guest(world), &app).env("TOKIO_WORKER_THREADS", "1").start();
+        let address = server.address;
+        let neighbour = std::thread::spawn(move || client::get(address, "/sleep-ms?1500"));
+        server.await_in_flight(1);
+        let mut wire = Wire::open(address);
+        wire.request(&format!("GET /fetch?{} HTTP/1.1\nHost: test\n\n", upstream.url()));
+        eventually(SOON, "the outbound call", || upstream.connections() == 1);
+        assert_eq!(
+            server.metric("squall_instances{handler=\"app\"}"),
+            1.0,
+            "they share the instance"
+        );
+        drop(wire);
+        let left = Instant::now();
+        eventually(SOON, "closing the outbound call", || upstream.closed() == 1);
+        assert!(left.elapsed() < Duration::from_secs(1), "closed after {:?}", left.elapsed());
+        assert_eq!(neighbour.join().unwrap().text(), "slept", "the neighbour goes on");
+    }
 }
 
 #[test]
 fn g6_a_request_that_comes_as_the_instance_ends_goes_to_another() {
-    let limits = "memory = \"1 GiB\"\nrandom = \"512 MiB\"\nhostcall = \"512 MiB\"\ncpu = \"1m\"\n\
-                  head_deadline = \"20s\"";
-    let app = format!("[handlers.app.limits]\n{limits}");
-    let server =
-        site_with_canary(&guest("faults03"), &app).env("TOKIO_WORKER_THREADS", "2").start();
-    for _ in 0..2 {
-        // So much that giving it back takes a while.
-        assert_eq!(server.get(&format!("/random?{}", 200 << 20)).status, 200);
-        let mut next = Wire::open(server.address);
-        let mut wire = Wire::open(server.address);
-        wire.request("GET /forever HTTP/1.1\nHost: test\n\n");
-        server.await_in_flight(1);
-        drop(wire);
-        server.await_in_flight(0);
-        next.request("GET /sleep-ms?1 HTTP/1.1\nHost: test\n\n");
-        assert_eq!(next.reply().text(), "slept");
+    for world in SHARING {
+        let limits = "memory = \"1 GiB\"\nrandom = \"512 MiB\"\nhostcall = \"512 MiB\"\ncpu = \"1m\"\n\
+                      head_deadline = \"20s\"";
+        let app = format!("[handlers.app.limits]\n{limits}");
+        let server = site_with_canary(&guest(world), &app).env("TOKIO_WORKER_THREADS", "2").start();
+        for _ in 0..2 {
+            // So much that giving it back takes a while.
+            assert_eq!(server.get(&format!("/random?{}", 200 << 20)).status, 200);
+            let mut next = Wire::open(server.address);
+            let mut wire = Wire::open(server.address);
+            wire.request("GET /forever HTTP/1.1\nHost: test\n\n");
+            server.await_in_flight(1);
+            drop(wire);
+            server.await_in_flight(0);
+            next.request("GET /sleep-ms?1 HTTP/1.1\nHost: test\n\n");
+            assert_eq!(next.reply().text(), "slept");
+        }
     }
 }
 
 #[test]
 fn g6_a_response_that_the_guest_only_holds_is_closed_too() {
-    let upstream = crate::support::upstream::Upstream::endless();
-    let app = format!("outbound = [\"{}\"]", upstream.url());
-    let server =
-        site_with_canary(&guest("faults03"), &app).env("TOKIO_WORKER_THREADS", "1").start();
-    let address = server.address;
-    let neighbour = std::thread::spawn(move || client::get(address, "/sleep-ms?1500"));
-    server.await_in_flight(1);
-    let mut wire = Wire::open(address);
-    wire.request(&format!("GET /fetch-hold?{} HTTP/1.1\nHost: test\n\n", upstream.url()));
-    eventually(SOON, "the outbound call", || upstream.connections() == 1);
-    std::thread::sleep(Duration::from_millis(200));
-    drop(wire);
-    eventually(SOON, "closing the held response", || upstream.closed() == 1);
-    assert_eq!(neighbour.join().unwrap().text(), "slept");
+    for world in SHARING {
+        let upstream = crate::support::upstream::Upstream::endless();
+        let app = format!("outbound = [\"{}\"]", upstream.url());
+        let server = site_with_canary(&guest(world), &app).env("TOKIO_WORKER_THREADS", "1").start();
+        let address = server.address;
+        let neighbour = std::thread::spawn(move || client::get(address, "/sleep-ms?1500"));
+        server.await_in_flight(1);
+        let mut wire = Wire::open(address);
+        wire.request(&format!("GET /fetch-hold?{} HTTP/1.1\nHost: test\n\n", upstream.url()));
+        eventually(SOON, "the outbound call", || upstream.connections() == 1);
+        std::thread::sleep(Duration::from_millis(200));
+        drop(wire);
+        eventually(SOON, "closing the held response", || upstream.closed() == 1);
+        assert_eq!(neighbour.join().unwrap().text(), "slept");
+    }
 }
 
 #[test]
 fn g6_the_timer_of_an_abandoned_request_ends_and_its_next_one_takes_its_time() {
-    // One thread, so that both are in one instance.
-    let server = one_thread("faults03", "");
-    let address = server.address;
-    let neighbour = std::thread::spawn(move || client::get(address, "/sleep-ms?2500"));
-    server.await_in_flight(1);
-    let mut wire = Wire::open(address);
-    wire.request("GET /sleep-twice?1200 HTTP/1.1\nHost: test\n\n");
-    server.await_in_flight(2);
-    std::thread::sleep(Duration::from_millis(100));
-    drop(wire);
-    let left = Instant::now();
-    server.await_log("after the first wait");
-    assert!(
-        left.elapsed() < Duration::from_millis(900),
-        "the first wait ended after {:?}",
-        left.elapsed()
-    );
-    server.await_log("after the second wait");
-    assert!(
-        left.elapsed() > Duration::from_millis(1000),
-        "the second wait took {:?}",
-        left.elapsed()
-    );
-    assert_eq!(neighbour.join().unwrap().text(), "slept");
+    for world in SHARING {
+        // One thread, so that both are in one instance.
+        let server = one_thread(world, "");
+        let address = server.address;
+        let neighbour = std::thread::spawn(move || client::get(address, "/sleep-ms?2500"));
+        server.await_in_flight(1);
+        let mut wire = Wire::open(address);
+        wire.request("GET /sleep-twice?1200 HTTP/1.1\nHost: test\n\n");
+        server.await_in_flight(2);
+        std::thread::sleep(Duration::from_millis(100));
+        drop(wire);
+        let left = Instant::now();
+        server.await_log("after the first wait");
+        assert!(
+            left.elapsed() < Duration::from_millis(900),
+            "the first wait ended after {:?}",
+            left.elapsed()
+        );
+        server.await_log("after the second wait");
+        assert!(
+            left.elapsed() > Duration::from_millis(1000),
+            "the second wait took {:?}",
+            left.elapsed()
+        );
+        assert_eq!(neighbour.join().unwrap().text(), "slept");
+    }
 }
 
 #[test]
 fn g6_a_careless_writer_whose_client_leaves_does_not_hurt_its_neighbours() {
-    let mut server = one_thread("faults03", "");
-    let after = Aftermath::begin(&server);
-    let address = server.address;
-    let neighbour = std::thread::spawn(move || client::get(address, "/sleep-ms?2000"));
-    server.await_in_flight(1);
-    for leave in ["middle", "head", "at once"] {
-        let mut wire = Wire::open(address);
-        if leave == "head" {
-            wire.request("HEAD /careless?20 HTTP/1.1\nHost: test\n\n");
-            assert_eq!(wire.reply_to("HEAD").unwrap().status, 200);
-        } else {
-            wire.request("GET /careless?20 HTTP/1.1\nHost: test\n\n");
+    for world in SHARING {
+        let mut server = one_thread(world, "");
+        let after = Aftermath::begin(&server);
+        let address = server.address;
+        let neighbour = std::thread::spawn(move || client::get(address, "/sleep-ms?2000"));
+        server.await_in_flight(1);
+        for leave in ["middle", "head", "at once"] {
+            let mut wire = Wire::open(address);
+            if leave == "head" {
+                wire.request("HEAD /careless?20 HTTP/1.1\nHost: test\n\n");
+                assert_eq!(wire.reply_to("HEAD").unwrap().status, 200);
+            } else {
+                wire.request("GET /careless?20 HTTP/1.1\nHost: test\n\n");
+            }
+            if leave == "middle" {
+                wire.until_received("piece");
+            }
         }
-        if leave == "middle" {
-            wire.until_received("piece");
-        }
+        // They came to their end, in the same instance.
+        eventually(SOON, "coming to an end", || {
+            let ends = |line: &String| line.contains("all pieces are written");
+            server.stderr().iter().filter(|line| ends(line)).count() >= 2
+        });
+        assert_eq!(neighbour.join().unwrap().text(), "slept");
+        assert_eq!(server.metric("squall_instances_started_total{handler=\"app\"}"), 1.0);
+        let left = server.metric("squall_faults_total{handler=\"app\",kind=\"cancelled\"}");
+        after.check(&mut server, &[("cancelled", left)]);
     }
-    // They came to their end, in the same instance.
-    eventually(SOON, "coming to an end", || {
-        let ends = |line: &String| line.contains("all pieces are written");
-        server.stderr().iter().filter(|line| ends(line)).count() >= 2
-    });
-    assert_eq!(neighbour.join().unwrap().text(), "slept");
-    assert_eq!(server.metric("squall_instances_started_total{handler=\"app\"}"), 1.0);
-    let left = server.metric("squall_faults_total{handler=\"app\",kind=\"cancelled\"}");
-    after.check(&mut server, &[("cancelled", left)]);
 }
 
 #[test]
 fn g6_what_is_taken_of_an_abandoned_response_is_bounded() {
-    let limits = "discard = \"1 KiB\"\npost_return = \"300ms\"";
-    let server = one_thread("faults03", limits);
-    let address = server.address;
-    let neighbour = std::thread::spawn(move || client::get(address, "/sleep-ms?3000").text());
-    server.await_in_flight(1);
-    // More than is taken, and slower than is waited for: both are told, and stop.
-    for (path, piece) in [("/endless", "xxx"), ("/ticks", "tick")] {
-        let mut wire = Wire::open(address);
-        wire.request(&format!("GET {path} HTTP/1.1\nHost: test\n\n"));
-        wire.until_received(piece);
-        drop(wire);
-        server.await_log(&format!("{path} was told"));
+    for world in SHARING {
+        let limits = "discard = \"1 KiB\"\npost_return = \"300ms\"";
+        let server = one_thread(world, limits);
+        let address = server.address;
+        let neighbour = std::thread::spawn(move || client::get(address, "/sleep-ms?3000").text());
+        server.await_in_flight(1);
+        // More than is taken, and slower than is waited for: both are told, and stop.
+        for (path, piece) in [("/endless", "xxx"), ("/ticks", "tick")] {
+            let mut wire = Wire::open(address);
+            wire.request(&format!("GET {path} HTTP/1.1\nHost: test\n\n"));
+            wire.until_received(piece);
+            drop(wire);
+            server.await_log(&format!("{path} was told"));
+        }
+        assert_eq!(neighbour.join().unwrap(), "slept");
     }
-    assert_eq!(neighbour.join().unwrap(), "slept");
 }
 
 #[test]
 fn g6_a_client_that_leaves_in_the_middle_of_a_stream_ends_it() {
-    in_both_worlds("", |server| {
+    in_all_worlds("", |server| {
         let after = Aftermath::begin(server);
         for _ in 0..10 {
             let mut wire = Wire::open(server.address);
@@ -175,7 +188,7 @@ fn g6_a_client_that_leaves_in_the_middle_of_a_stream_ends_it() {
 
 #[test]
 fn a_client_that_leaves_while_it_sends_breaks_the_guests_read() {
-    in_both_worlds("", |server| {
+    in_all_worlds("", |server| {
         let mut wire = Wire::open(server.address);
         wire.request("POST /count HTTP/1.1\nHost: test\nContent-Length: 1000\n\n");
         wire.send([b'x'; 500]);
@@ -190,7 +203,7 @@ fn a_client_that_leaves_while_it_sends_breaks_the_guests_read() {
 
 #[test]
 fn g6_bytes_that_nobody_reads_do_not_hide_that_the_client_left() {
-    in_both_worlds("", |server| {
+    in_all_worlds("", |server| {
         let after = Aftermath::begin(server);
         let body = "x".repeat(100_000);
         let unread = format!("Content-Length: {}\n\n{body}", body.len());
@@ -211,7 +224,7 @@ fn g6_bytes_that_nobody_reads_do_not_hide_that_the_client_left() {
 
 #[test]
 fn a_client_that_only_closes_its_own_side_is_answered_if_that_is_quick() {
-    in_both_worlds("", |server| {
+    in_all_worlds("", |server| {
         let after = Aftermath::begin(server);
         let answered = |request: &str| {
             let mut wire = Wire::open(server.address);

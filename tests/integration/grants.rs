@@ -1,5 +1,6 @@
 //! What a handler may reach: nothing but its grants.
 
+use crate::support::fault_guests::FAULTS;
 use crate::support::server::{Server, Site};
 use crate::support::upstream::Upstream;
 use crate::support::{SOON, eventually};
@@ -20,7 +21,7 @@ fn denied(server: &Server, reason: &str) -> f64 {
 
 #[test]
 fn a_granted_host_is_reached() {
-    for world in ["faults02", "faults03"] {
+    for world in FAULTS {
         let upstream = Upstream::text("from upstream");
         let server = serve(world, &format!("outbound = [\"{}\"]", upstream.url()));
         assert_eq!(
@@ -37,7 +38,7 @@ fn a_granted_host_is_reached() {
 
 #[test]
 fn g28_nothing_is_reached_without_a_grant() {
-    for world in ["faults02", "faults03"] {
+    for world in FAULTS {
         let trap = Upstream::text("caught");
         let port = trap.address.port();
         let server = serve(world, "outbound = [\"https://api.example.com\", \"http://*:80\"]");
@@ -57,7 +58,7 @@ fn g28_nothing_is_reached_without_a_grant() {
 
 #[test]
 fn g28_private_addresses_are_reached_only_if_they_are_named() {
-    for world in ["faults02", "faults03"] {
+    for world in FAULTS {
         let trap = Upstream::text("caught");
         let port = trap.address.port();
         // Any host, which does not mean any address.
@@ -100,7 +101,7 @@ fn g31_redirects_are_not_followed() {
             "HTTP/1.1 302 Found\r\nlocation: {place}/\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
         );
     });
-    for world in ["faults02", "faults03"] {
+    for world in FAULTS {
         let server = serve(world, &format!("outbound = [\"{}\"]", redirect.url()));
         assert_eq!(fetch(&server, &redirect.url()), "302 ", "{world}");
         assert_eq!(target.connections(), 0);
@@ -111,7 +112,7 @@ fn g31_redirects_are_not_followed() {
 fn outbound_waits_are_bounded() {
     let silent = Upstream::silent();
     let endless = Upstream::endless();
-    for world in ["faults02", "faults03"] {
+    for world in FAULTS {
         let server = serve(
             world,
             &format!(
@@ -125,26 +126,26 @@ fn outbound_waits_are_bounded() {
         let answer = fetch(&server, &endless.url());
         assert!(answer.contains("error"), "{world}: {answer}");
     }
-    eventually(SOON, "closing all of them", || silent.closed() == 2 && endless.closed() == 2);
+    eventually(SOON, "closing all of them", || silent.closed() == 3 && endless.closed() == 3);
 }
 
 #[test]
 fn a_request_has_its_share_of_outbound_requests() {
     let upstream = Upstream::text("x");
-    let server = serve(
-        "faults03",
-        &format!(
-            "outbound = [\"{}\"]\n[handlers.app.limits]\noutbound_requests = 0",
-            upstream.url()
-        ),
-    );
-    assert!(fetch(&server, &upstream.url()).contains("ConnectionLimitReached"));
-    assert_eq!(upstream.connections(), 0);
+    let limits = "[handlers.app.limits]\noutbound_requests = 0";
+    for (world, words) in
+        [("faults03", "ConnectionLimitReached"), ("faults_web", "this request has sent as many")]
+    {
+        let server = serve(world, &format!("outbound = [\"{}\"]\n{limits}", upstream.url()));
+        let answer = fetch(&server, &upstream.url());
+        assert!(answer.contains(words), "{answer}");
+        assert_eq!(upstream.connections(), 0);
+    }
 }
 
 #[test]
 fn config_and_secrets_reach_the_handler_and_nobody_else() {
-    for world in ["faults02", "faults03"] {
+    for world in FAULTS {
         let site = Site::handler(
             &guest(world),
             "config = { greeting = \"good day\" }\n\
@@ -173,7 +174,7 @@ fn config_and_secrets_reach_the_handler_and_nobody_else() {
 
 #[test]
 fn folders_are_what_they_are_granted_as() {
-    for world in ["faults02", "faults03"] {
+    for world in FAULTS {
         let site =
             Site::handler(&guest(world), "folders = [{ host = \"data\", guest = \"/data\" }]");
         site.write("data/note.txt", "a note");
@@ -205,7 +206,7 @@ fn folders_are_what_they_are_granted_as() {
 
 #[test]
 fn tcp_reaches_granted_hosts_only() {
-    for world in ["faults02", "faults03"] {
+    for world in FAULTS {
         let service = Upstream::text("x");
         let other = Upstream::text("x");
         let (port, wrong) = (service.address.port(), other.address.port());

@@ -1,7 +1,7 @@
 //! Limits of what handlers ask others for.
 
 use crate::support::client::{self, Wire};
-use crate::support::fault_guests::limited;
+use crate::support::fault_guests::{SHARING, limited};
 use crate::support::server::{Server, Site};
 use crate::support::upstream::Upstream;
 use crate::support::{SOON, eventually};
@@ -32,34 +32,43 @@ fn greedy_outbound(server: &Server) -> f64 {
     server.metric("squall_outbound_connections{handler=\"greedy\"}")
 }
 
+/// How many requests were told so, in the words of their world.
+fn at_limit(text: &str) -> usize {
+    text.matches("ConnectionLimitReached").count() + text.matches("Error::Limit").count()
+}
+
 #[test]
 fn outbound_requests_of_one_request() {
-    let upstream = Upstream::slow(Duration::from_millis(200));
-    let server = limited("faults03", "", "outbound_at_once = 2\noutbound_requests = 6");
-    let reply = server.get(&format!("/fan-out?6*{}", upstream.url()));
-    assert_eq!(reply.text(), ["200 slow"; 6].join("|"));
-    assert_eq!(upstream.most_at_once(), 2);
-    let text = server.get(&format!("/fan-out?7*{}", upstream.url())).text();
-    assert_eq!(text.matches("200 slow").count(), 6, "{text}");
-    assert!(text.contains("ConnectionLimitReached"), "{text}");
-    let limited = "squall_outbound_requests_total{handler=\"app\",outcome=\"limit\"}";
-    assert_eq!(server.metric(limited), 1.0);
+    for world in SHARING {
+        let upstream = Upstream::slow(Duration::from_millis(200));
+        let server = limited(world, "", "outbound_at_once = 2\noutbound_requests = 6");
+        let reply = server.get(&format!("/fan-out?6*{}", upstream.url()));
+        assert_eq!(reply.text(), ["200 slow"; 6].join("|"));
+        assert_eq!(upstream.most_at_once(), 2);
+        let text = server.get(&format!("/fan-out?7*{}", upstream.url())).text();
+        assert_eq!(text.matches("200 slow").count(), 6, "{text}");
+        assert_eq!(at_limit(&text), 1, "{text}");
+        let limited = "squall_outbound_requests_total{handler=\"app\",outcome=\"limit\"}";
+        assert_eq!(server.metric(limited), 1.0);
+    }
 }
 
 #[test]
 fn outbound_connections_of_a_handler() {
-    let upstream = Upstream::slow(Duration::from_millis(300));
-    let limits = "outbound_connections = 2\noutbound_connect = \"5s\"";
-    let server = limited("faults03", "", limits);
-    let reply = server.get(&format!("/fan-out?6*{}", upstream.url()));
-    assert_eq!(reply.text(), ["200 slow"; 6].join("|"), "they wait for each other");
-    assert_eq!(upstream.most_at_once(), 2);
-    // Whoever waits longer than a connection may take is told.
-    let limits = "outbound_connections = 1\noutbound_connect = \"100ms\"";
-    let server = limited("faults03", "", limits);
-    let text = server.get(&format!("/fan-out?3*{}", upstream.url())).text();
-    assert_eq!(text.matches("200 slow").count(), 1, "{text}");
-    assert_eq!(text.matches("ConnectionLimitReached").count(), 2, "{text}");
+    for world in SHARING {
+        let upstream = Upstream::slow(Duration::from_millis(300));
+        let limits = "outbound_connections = 2\noutbound_connect = \"5s\"";
+        let server = limited(world, "", limits);
+        let reply = server.get(&format!("/fan-out?6*{}", upstream.url()));
+        assert_eq!(reply.text(), ["200 slow"; 6].join("|"), "they wait for each other");
+        assert_eq!(upstream.most_at_once(), 2);
+        // Whoever waits longer than a connection may take is told.
+        let limits = "outbound_connections = 1\noutbound_connect = \"100ms\"";
+        let server = limited(world, "", limits);
+        let text = server.get(&format!("/fan-out?3*{}", upstream.url())).text();
+        assert_eq!(text.matches("200 slow").count(), 1, "{text}");
+        assert_eq!(at_limit(&text), 2, "{text}");
+    }
 }
 
 #[test]
@@ -114,25 +123,30 @@ fn open_outbound(server: &Server) -> f64 {
 
 #[test]
 fn open_outbound_connections_are_counted() {
-    let silent = Upstream::silent();
-    let server = limited("faults03", "", "outbound_head = \"1s\"");
-    assert_eq!(open_outbound(&server), 0.0);
-    let (address, url) = (server.address, silent.url());
-    let asking = std::thread::spawn(move || client::get(address, &format!("/fetch?{url}")).text());
-    eventually(SOON, "connecting", || open_outbound(&server) == 1.0);
-    assert!(asking.join().unwrap().contains("Timeout"));
-    eventually(SOON, "closing it", || open_outbound(&server) == 0.0);
+    for world in SHARING {
+        let silent = Upstream::silent();
+        let server = limited(world, "", "outbound_head = \"1s\"");
+        assert_eq!(open_outbound(&server), 0.0);
+        let (address, url) = (server.address, silent.url());
+        let asking =
+            std::thread::spawn(move || client::get(address, &format!("/fetch?{url}")).text());
+        eventually(SOON, "connecting", || open_outbound(&server) == 1.0);
+        assert!(asking.join().unwrap().contains("Timeout"));
+        eventually(SOON, "closing it", || open_outbound(&server) == 0.0);
+    }
 }
 
 #[test]
 fn idle_outbound_connections_are_closed() {
-    let upstream = Upstream::keeping();
-    let server = limited("faults03", "", "outbound_idle = \"300ms\"");
-    assert_eq!(server.get(&format!("/fetch?{}", upstream.url())).text(), "200 kept");
-    eventually(SOON, "closing it", || upstream.closed() == 1);
-    eventually(SOON, "counting that", || open_outbound(&server) == 0.0);
-    // With time enough it is kept.
-    let server = limited("faults03", "", "outbound_idle = \"1h\"");
-    assert_eq!(server.get(&format!("/fetch?{}", upstream.url())).text(), "200 kept");
-    assert_eq!((open_outbound(&server), upstream.closed()), (1.0, 1));
+    for world in SHARING {
+        let upstream = Upstream::keeping();
+        let server = limited(world, "", "outbound_idle = \"300ms\"");
+        assert_eq!(server.get(&format!("/fetch?{}", upstream.url())).text(), "200 kept");
+        eventually(SOON, "closing it", || upstream.closed() == 1);
+        eventually(SOON, "counting that", || open_outbound(&server) == 0.0);
+        // With time enough it is kept.
+        let server = limited(world, "", "outbound_idle = \"1h\"");
+        assert_eq!(server.get(&format!("/fetch?{}", upstream.url())).text(), "200 kept");
+        assert_eq!((open_outbound(&server), upstream.closed()), (1.0, 1));
+    }
 }

@@ -2,6 +2,7 @@
 
 use crate::support::aftermath::site_with_canary;
 use crate::support::client;
+use crate::support::fault_guests::{FAULTS, SHARING};
 use crate::support::server::{Server, Site};
 use crate::support::{SOON, eventually};
 use rustix::process::{Pid, Signal, kill_process};
@@ -15,7 +16,7 @@ fn guest_lines(server: &Server) -> Vec<serde_json::Value> {
 
 #[test]
 fn what_a_guest_prints_becomes_log_lines() {
-    for world in ["faults02", "faults03"] {
+    for world in FAULTS {
         let server = site_with_canary(&guest(world), "").start();
         assert_eq!(server.get("/log?3").text(), "logged");
         eventually(SOON, "three lines", || guest_lines(&server).len() == 3);
@@ -41,29 +42,33 @@ fn what_a_guest_prints_becomes_log_lines() {
 
 #[test]
 fn lines_of_requests_that_share_an_instance_are_told_apart() {
-    let server = site_with_canary(&guest("faults03"), "").start();
-    let address = server.address;
-    let calls: Vec<_> = (0..6)
-        .map(|i| std::thread::spawn(move || client::get(address, &format!("/log-sleep-log?{i}"))))
-        .collect();
-    for call in calls {
-        assert_eq!(call.join().unwrap().text(), "logged");
-    }
-    eventually(SOON, "all lines", || {
-        guest_lines(&server).len() == 12 && server.access().len() >= 6
-    });
-    let access = server.access();
-    for line in guest_lines(&server) {
-        let number = line["message"].as_str().unwrap().rsplit(' ').next().unwrap().to_owned();
-        let target = format!("/log-sleep-log?{number}");
-        let request = access.iter().find(|line| line["target"] == target).unwrap();
-        assert_eq!(line["request"], request["request"], "{line}");
+    for world in SHARING {
+        let server = site_with_canary(&guest(world), "").start();
+        let address = server.address;
+        let calls: Vec<_> = (0..6)
+            .map(|i| {
+                std::thread::spawn(move || client::get(address, &format!("/log-sleep-log?{i}")))
+            })
+            .collect();
+        for call in calls {
+            assert_eq!(call.join().unwrap().text(), "logged");
+        }
+        eventually(SOON, "all lines", || {
+            guest_lines(&server).len() == 12 && server.access().len() >= 6
+        });
+        let access = server.access();
+        for line in guest_lines(&server) {
+            let number = line["message"].as_str().unwrap().rsplit(' ').next().unwrap().to_owned();
+            let target = format!("/log-sleep-log?{number}");
+            let request = access.iter().find(|line| line["target"] == target).unwrap();
+            assert_eq!(line["request"], request["request"], "{line}");
+        }
     }
 }
 
 #[test]
 fn g24_a_flood_of_lines_is_cut_and_counted() {
-    for world in ["faults02", "faults03"] {
+    for world in FAULTS {
         let mut server = site_with_canary(
             &guest(world),
             "[handlers.app.limits]\nlog_request = \"10 KiB\"\nlog_line = \"1 KiB\"\ncpu = \"10s\"",
@@ -85,7 +90,7 @@ fn g24_a_flood_of_lines_is_cut_and_counted() {
 
 #[test]
 fn g25_a_guest_cannot_forge_the_log() {
-    for world in ["faults02", "faults03"] {
+    for world in FAULTS {
         let server = site_with_canary(&guest(world), "").start();
         assert_eq!(server.get("/log-raw").text(), "logged");
         eventually(SOON, "the lines", || guest_lines(&server).len() >= 3);

@@ -2,14 +2,14 @@
 
 use crate::support::aftermath::{Aftermath, site_with_canary};
 use crate::support::client::{self, Wire};
-use crate::support::fault_guests::in_both_worlds;
+use crate::support::fault_guests::in_all_worlds;
 use crate::support::{SOON, eventually};
 use squall_test_guests::guest;
 use std::time::Duration;
 
 #[test]
 fn g13_a_false_length_breaks_the_response() {
-    in_both_worlds("", |server| {
+    in_all_worlds("", |server| {
         for path in ["/short", "/long"] {
             let reply = server.get(path);
             assert!(reply.status == 502 || !reply.complete, "{path}: {reply:?}");
@@ -25,7 +25,7 @@ fn g13_a_false_length_breaks_the_response() {
 
 #[test]
 fn g15_an_endless_response_flows_at_the_clients_pace_and_is_cut() {
-    in_both_worlds("response_size = \"2 MiB\"", |server| {
+    in_all_worlds("response_size = \"2 MiB\"", |server| {
         let mut wire = Wire::open(server.address);
         wire.request("GET /endless HTTP/1.1\nHost: test\n\n");
         std::thread::sleep(Duration::from_millis(500));
@@ -44,7 +44,7 @@ fn g15_an_endless_response_flows_at_the_clients_pace_and_is_cut() {
 
 #[test]
 fn g16_a_body_that_nobody_reads_does_no_harm() {
-    in_both_worlds("body_size = \"4 MiB\"", |server| {
+    in_all_worlds("body_size = \"4 MiB\"", |server| {
         for size in [0, 100, 60_000, 1 << 20, 4 << 20] {
             let mut wire = Wire::open(server.address);
             let head =
@@ -65,7 +65,7 @@ fn g16_a_body_that_nobody_reads_does_no_harm() {
 
 #[test]
 fn g18_a_failure_after_the_head_breaks_the_response() {
-    in_both_worlds("", |server| {
+    in_all_worlds("", |server| {
         let after = Aftermath::begin(server);
         let reply = server.get("/trap-mid");
         assert_eq!(reply.status, 200);
@@ -74,15 +74,22 @@ fn g18_a_failure_after_the_head_breaks_the_response() {
         after.check(server, &[("trap", 1.0)]);
     });
     // Known to be broken before anything was sent: told in full.
-    let mut server = site_with_canary(&guest("faults02"), "").start();
+    for world in ["faults02", "faults_web"] {
+        let mut server = site_with_canary(&guest(world), "").start();
+        let after = Aftermath::begin(&server);
+        assert_eq!(server.get("/drop-mid").status, 502);
+        after.check(&mut server, &[("error_code", 1.0)]);
+    }
+    let mut server = site_with_canary(&guest("faults_web"), "").start();
     let after = Aftermath::begin(&server);
-    assert_eq!(server.get("/drop-mid").status, 502);
+    let reply = server.get("/break-late");
+    assert!(reply.status == 200 && !reply.complete && reply.text() == "some", "{reply:?}");
     after.check(&mut server, &[("error_code", 1.0)]);
 }
 
 #[test]
 fn g19_a_stream_that_stalls_is_cut() {
-    in_both_worlds("response_gap = \"300ms\"", |server| {
+    in_all_worlds("response_gap = \"300ms\"", |server| {
         let after = Aftermath::begin(server);
         let reply = server.get("/stall");
         assert!(!reply.complete);
@@ -93,7 +100,7 @@ fn g19_a_stream_that_stalls_is_cut() {
 
 #[test]
 fn bodies_stream_both_ways() {
-    in_both_worlds("body_size = \"64 MiB\"", |server| {
+    in_all_worlds("body_size = \"64 MiB\"", |server| {
         let body: Vec<u8> = (0..8 << 20).map(|i: u32| (i % 251) as u8).collect();
         let reply = client::post(server.address, "/echo", &body);
         assert!(reply.complete && reply.body == body);
@@ -114,7 +121,7 @@ fn bodies_stream_both_ways() {
 
 #[test]
 fn trailers_reach_the_client() {
-    in_both_worlds("", |server| {
+    in_all_worlds("", |server| {
         let request = "GET /trailers HTTP/1.1\nHost: test\nTE: trailers\nConnection: close\n\n";
         let reply = client::send(server.address, request);
         assert_eq!(reply.text(), "with trailers");

@@ -2,6 +2,7 @@
 //! secrets and folders that are replaced, edits that come at a bad moment.
 
 use crate::support::client;
+use crate::support::fault_guests::FAULTS;
 use crate::support::server::{Server, Site, squall};
 use crate::support::{SOON, eventually};
 use squall_test_guests::{guest, marker, version};
@@ -213,7 +214,7 @@ fn a_static_folder_that_is_replaced_is_served() {
 
 #[test]
 fn a_granted_folder_that_is_gone_for_a_moment_is_the_one_that_was_opened() {
-    for world in ["faults02", "faults03"] {
+    for world in FAULTS {
         let site = Site::handler(
             &guest(world),
             "isolation = \"request\"\nfolders = [{ host = \"data\", guest = \"/data\" }]",

@@ -2,7 +2,7 @@
 
 use crate::support::client::{self};
 use crate::support::server::Site;
-use crate::support::versions::{Load, await_version, reloads, serve, trouble};
+use crate::support::versions::{Load, await_version, reloads, trouble};
 use crate::support::wat::wat02;
 use crate::support::{SOON, eventually};
 use squall_test_guests::{guest, marker, version};
@@ -11,28 +11,33 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
+/// The version guest of each world, and of a core module.
+const VERSIONS: [&str; 4] = ["version02", "version03", "version_web", "version_core"];
+
 #[test]
 fn o1_a_file_is_never_served_half_written() {
-    let server = serve();
-    let load = Load::on(&server);
-    let bytes = version("version03", 2);
-    let mut file = fs::File::create(server.site.file("app.wasm")).unwrap();
-    for piece in bytes.chunks(10 << 10) {
-        file.write_all(piece).unwrap();
-        file.flush().unwrap();
-        std::thread::sleep(Duration::from_millis(50));
+    for world in VERSIONS {
+        let server = Site::component(&version(world, 1)).start();
+        let load = Load::on(&server);
+        let bytes = version(world, 2);
+        let mut file = fs::File::create(server.site.file("app.wasm")).unwrap();
+        for piece in bytes.chunks(bytes.len().div_ceil(8)) {
+            file.write_all(piece).unwrap();
+            file.flush().unwrap();
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        drop(file);
+        await_version(&server, 2);
+        load.end();
+        assert_eq!(reloads(&server, "ok"), 1.0);
+        assert_eq!(reloads(&server, "rejected"), 0.0, "{:?}", server.stderr());
+        assert_eq!(trouble(&server), None);
     }
-    drop(file);
-    await_version(&server, 2);
-    load.end();
-    assert_eq!(reloads(&server, "ok"), 1.0);
-    assert_eq!(reloads(&server, "rejected"), 0.0, "{:?}", server.stderr());
-    assert_eq!(trouble(&server), None);
 }
 
 #[test]
 fn o16_what_runs_stays_on_its_generation_until_the_drain_deadline() {
-    for world in ["version02", "version03"] {
+    for world in VERSIONS {
         let server =
             Site::handler(&version(world, 1), "[handlers.app.limits]\ndrain = \"1500ms\"").start();
         let address = server.address;
@@ -59,7 +64,7 @@ fn o16_what_runs_stays_on_its_generation_until_the_drain_deadline() {
 
 #[test]
 fn a_request_that_is_cut_with_its_generation_is_not_told_that_the_server_stops() {
-    for world in ["version02", "version03"] {
+    for world in VERSIONS {
         let server =
             Site::handler(&version(world, 1), "[handlers.app.limits]\ndrain = \"300ms\"").start();
         let address = server.address;
@@ -94,7 +99,7 @@ fn a_health_request_keeps_a_bad_generation_out() {
 
 #[test]
 fn swaps_under_load_lose_nothing() {
-    for world in ["version02", "version03"] {
+    for world in VERSIONS {
         let server = Site::component(&version(world, 1)).start();
         let load = Load::with(&server, 8);
         for v in 2..=12 {
@@ -120,7 +125,9 @@ fn swaps_under_load_lose_nothing() {
 fn a_swap_may_change_the_world() {
     let server = Site::component(&version("version02", 1)).start();
     let load = Load::on(&server);
-    for (i, world) in ["version03", "version02", "version03"].iter().enumerate() {
+    let worlds =
+        ["version03", "version02", "version_web", "version_core", "version03", "version_web"];
+    for (i, world) in worlds.iter().enumerate() {
         let v = i as u32 + 2;
         server.site.replace("app.wasm", version(world, v));
         await_version(&server, v);

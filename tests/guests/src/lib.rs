@@ -11,13 +11,16 @@ pub fn guest(name: &str) -> Vec<u8> {
     fs::read(&path).unwrap_or_else(|e| panic!("guest `{name}`: `{}`: {e}", path.display()))
 }
 
-/// Its file.
+/// Its file. `NAME_core` is `NAME_web` without WASI, as a core module.
 pub fn guest_path(name: &str) -> PathBuf {
-    folder().join(format!("{name}.wasm"))
+    match name.strip_suffix("_core") {
+        Some(name) => core_modules().join(format!("{name}_web.wasm")),
+        None => components().join(format!("{name}.wasm")),
+    }
 }
 
-/// `version02` or `version03` with another version in it, which makes another
-/// component of it.
+/// `version02`, `version03`, `version_web` or `version_core` with another version in it,
+/// which makes another component of it.
 pub fn version(name: &str, version: u32) -> Vec<u8> {
     const MARKER: &[u8] = b"@v0000000@";
     let mut bytes = guest(name);
@@ -37,7 +40,7 @@ pub fn marker(version: u32) -> String {
     format!("@v{version:07}@")
 }
 
-/// The bytes of an answer of `version02` and `version03`.
+/// The bytes of an answer of these guests.
 pub const VERSION_ANSWER: usize = 3020;
 
 /// The repository.
@@ -52,18 +55,31 @@ pub fn scratch() -> PathBuf {
     target.unwrap_or_else(|| root().join("target")).join("guests")
 }
 
-fn folder() -> &'static Path {
+fn components() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| compile(squall::build::TARGET, &["--examples"]))
+}
+
+/// Only those that exist without WASI, and only if a test wants one.
+fn core_modules() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
-        let fixtures = root().join("tests/fixtures");
-        squall::build::add_target(&fixtures, &mut |_| ()).expect("the target for WebAssembly");
-        let built = Command::new("cargo")
-            .args(["build", "--quiet", "--release", "--examples"])
-            .args(["--target", squall::build::TARGET])
-            .current_dir(fixtures)
-            .env("CARGO_TARGET_DIR", scratch())
-            .status();
-        assert!(built.is_ok_and(|status| status.success()), "the fixtures do not compile");
-        scratch().join(squall::build::TARGET).join("release/examples")
+        let guests = ["hello_web", "sdk_web", "version_web"].map(|name| ["--example", name]);
+        compile("wasm32-unknown-unknown", guests.as_flattened())
     })
+}
+
+/// Compiles fixtures; returns the folder that they are in.
+fn compile(target: &str, which: &[&str]) -> PathBuf {
+    let fixtures = root().join("tests/fixtures");
+    let mut say = |words: &str| eprintln!("{words}");
+    squall::build::add_target(&fixtures, target, &mut say).expect("the target for WebAssembly");
+    let built = Command::new("cargo")
+        .args(["build", "--quiet", "--release", "--target", target])
+        .args(which)
+        .current_dir(fixtures)
+        .env("CARGO_TARGET_DIR", scratch())
+        .status();
+    assert!(built.is_ok_and(|status| status.success()), "the fixtures do not compile");
+    scratch().join(target).join("release/examples")
 }

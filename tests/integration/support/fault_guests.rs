@@ -4,9 +4,15 @@ use crate::support::aftermath::site_with_canary;
 use crate::support::server::{Server, Site};
 use squall_test_guests::guest;
 
-/// Runs a body against the fault guests of both worlds.
-pub(crate) fn in_both_worlds(limits: &str, test: impl Fn(&mut Server)) {
-    for world in ["faults02", "faults03"] {
+/// The fault guest of each world.
+pub(crate) const FAULTS: [&str; 3] = ["faults02", "faults03", "faults_web"];
+
+/// Those of the worlds whose instances serve several requests at once.
+pub(crate) const SHARING: [&str; 2] = ["faults03", "faults_web"];
+
+/// Runs a body against the fault guests of all worlds.
+pub(crate) fn in_all_worlds(limits: &str, test: impl Fn(&mut Server)) {
+    for world in FAULTS {
         println!("world {world}");
         let app = format!("[handlers.app.limits]\n{limits}");
         let mut server = site_with_canary(&guest(world), &app).start();
