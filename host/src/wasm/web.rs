@@ -14,7 +14,7 @@ pub(super) use generated::squall::web::types::{
 pub(super) use generated::squall::web::{client, key_value, log, outbound, signing};
 pub(super) use head::{from_method, from_scheme, to_address, to_method};
 pub(super) use incoming::to_body;
-pub(super) use outgoing::{Outgoing, from_body};
+pub(super) use outgoing::{Outgoing, declare, from_body};
 
 mod generated {
     wasmtime::component::bindgen!({

@@ -3,7 +3,7 @@
 use super::super::super::data::Data;
 use super::super::super::web::outbound::{Error, Host, HostWithStore, Request};
 use super::super::super::web::{
-    Fields, Outgoing, Response, from_body, from_fields, from_method, from_scheme, to_body,
+    Fields, Outgoing, Response, declare, from_body, from_fields, from_method, from_scheme, to_body,
     to_fields,
 };
 use super::super::outbound::{Unsent, Wanted};
@@ -12,7 +12,7 @@ use crate::body::{Body, BodyError};
 use crate::policy::Denied;
 use crate::upstream::UpstreamError;
 use http::Uri;
-use http::header::{CONTENT_LENGTH, HOST, HeaderValue};
+use http::header::HOST;
 use http_body_util::BodyExt;
 use std::time::Duration;
 use wasmtime::component::Accessor;
@@ -76,8 +76,8 @@ fn lower(
     let body = match body {
         Outgoing::Host(body) => body,
         Outgoing::Pipe(body, length) => {
-            if let Some(length) = length {
-                headers.entry(CONTENT_LENGTH).or_insert(HeaderValue::from(length));
+            if let Err(error) = declare(length, &mut headers) {
+                return invalid(error.to_string());
             }
             Body::stream(body.map_err(|error| BodyError::Other(format!("{error:?}"))))
         }
