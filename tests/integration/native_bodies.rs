@@ -31,7 +31,9 @@ fn chunked(server: &Server, path: &str, pieces: &[&[u8]], trailers: &str) -> Rep
 }
 
 fn send_chunked(wire: &mut Wire, path: &str, pieces: &[&[u8]], trailers: &str) {
-    wire.request(&format!("POST {path} HTTP/1.1\nHost: test\nTransfer-Encoding: chunked\n\n"));
+    wire.request(&format!(
+        "POST {path} HTTP/1.1\nHost: test\nTE: trailers\nTransfer-Encoding: chunked\n\n"
+    ));
     for piece in pieces.iter().filter(|piece| !piece.is_empty()) {
         wire.send([format!("{:x}\r\n", piece.len()).as_bytes(), piece, b"\r\n"].concat());
     }
@@ -60,10 +62,10 @@ fn a_body_is_whole_up_to_the_limit() {
         "stream None, 3, x-sum: 42"
     );
     assert_eq!(chunked(&server, "/pieces", &[], "").text(), "stream None, 0, whole");
-    // None is, if nothing may be.
-    let server = limited("faults_web", "", "body_bytes = 0");
-    let reply = client::post(server.address, "/pieces", b"x");
-    assert_eq!(reply.text(), "stream Some(1), 1, whole");
+    let server = limited("faults_web", "", "body_bytes = \"1 B\"");
+    assert_eq!(client::post(server.address, "/pieces", b"x").text(), "bytes, 1, whole");
+    let reply = client::post(server.address, "/pieces", b"xy");
+    assert_eq!(reply.text(), "stream Some(2), 2, whole");
 }
 
 #[test]
@@ -200,4 +202,29 @@ fn any_body_comes_through_in_any_pieces() {
             Ok(())
         })
         .unwrap();
+}
+
+/// What the host has taken in for a guest that then passes the rest on is not lost.
+#[test]
+fn a_body_is_passed_on_after_a_part_of_it_was_read() {
+    let server = serve("");
+    let body: Vec<u8> = (0..100_000_u32).map(|i| (i % 251) as u8).collect();
+    for most in [0, 1, 10, 5_000, 65_536] {
+        for chunks in [&[&body[..]][..], &[&body[..10], &body[10..20], &body[20..]]] {
+            let reply = chunked(&server, &format!("/pass-rest?{most}"), chunks, "X-Sum: 42\r\n");
+            let read: usize = reply.header("x-read").unwrap().parse().unwrap();
+            assert!(read <= most, "{read}");
+            assert!(reply.complete && reply.body == body[read..], "{most}: {read}");
+            assert_eq!(reply.trailers, "x-sum: 42\n");
+        }
+    }
+}
+
+#[test]
+fn the_end_of_one_body_may_be_that_of_another() {
+    let server = serve("");
+    let pieces: [&[u8]; 2] = [b"some ", b"words"];
+    let reply = chunked(&server, "/pass-ending", &pieces, "X-Sum: 42\r\n");
+    assert!(reply.complete && reply.text() == "SOME WORDS", "{reply:?}");
+    assert_eq!(reply.trailers, "x-sum: 42\n");
 }
