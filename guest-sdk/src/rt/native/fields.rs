@@ -51,14 +51,7 @@ impl Unread {
 const ADDED: usize = 4;
 
 /// Header fields for the host.
-#[derive(Default)]
 pub(super) struct Writer(Fields);
-
-impl Default for Fields {
-    fn default() -> Self {
-        Self { text: Vec::new(), lengths: Vec::new() }
-    }
-}
 
 impl Writer {
     pub(super) fn with(headers: &HeaderMap) -> Self {
