@@ -178,7 +178,7 @@ limits! {
         instances: u64 = 1_000;
         /// requests that one shared instance serves in its life
         instance_requests: u64 = 1_024;
-        /// requests that one shared 0.3 instance serves at once; a trap takes all of them
+        /// requests that one shared instance of 0.3 or of the native world serves at once; a trap takes all of them
         instance_concurrency: u64 = 128;
         /// until an instance that nobody uses is dropped
         instance_idle: Duration = Duration::from_secs(10);

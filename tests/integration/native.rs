@@ -58,8 +58,11 @@ fn a_request_is_told_as_one_record() {
         "body=empty".to_owned(),
     ];
     assert_eq!(lines[..expected.len()], expected);
-    let told: Vec<&str> =
-        lines[expected.len()..].iter().take(8).map(|line| line.split(": ").next().unwrap()).collect();
+    let told: Vec<&str> = lines[expected.len()..]
+        .iter()
+        .take(8)
+        .map(|line| line.split(": ").next().unwrap())
+        .collect();
     let names = [":method", ":scheme", ":authority", ":path", ":id", ":client"];
     assert_eq!(told[..6], names);
     assert_eq!(lines[expected.len() + 6..][..2], [":capture-a: a b/c", ":capture-rest: x/yé"]);
@@ -88,10 +91,7 @@ fn a_mount_and_an_address_are_told() {
         &server,
         "GET /request/a%20b/c HTTP/1.1\nHost: a\nConnection: close\nX-Forwarded-For: 8.8.8.8\n\n",
     );
-    assert_eq!(
-        lines[4..6],
-        ["mount=/request/a%20b", "client=8.8.8.8"]
-    );
+    assert_eq!(lines[4..6], ["mount=/request/a%20b", "client=8.8.8.8"]);
     // The whole of a host is no mount.
     let server = routed("mount = \"/\"");
     let lines = described(&server, "GET /request HTTP/1.1\nHost: a\nConnection: close\n\n");

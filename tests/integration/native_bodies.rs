@@ -1,7 +1,7 @@
 //! The body of a native handler's request: whole if it is small, else as it comes.
 
 use crate::support::client::{self, Reply, Wire};
-use crate::support::fault_guests::limited;
+use crate::support::fault_guests::{limited, one_thread};
 use crate::support::h2::{self, H2};
 use crate::support::server::{Server, Site};
 use crate::support::{SOON, eventually};
@@ -31,7 +31,9 @@ fn chunked(server: &Server, path: &str, pieces: &[&[u8]], trailers: &str) -> Rep
 }
 
 fn send_chunked(wire: &mut Wire, path: &str, pieces: &[&[u8]], trailers: &str) {
-    wire.request(&format!("POST {path} HTTP/1.1\nHost: test\nTransfer-Encoding: chunked\n\n"));
+    wire.request(&format!(
+        "POST {path} HTTP/1.1\nHost: test\nTE: trailers\nTransfer-Encoding: chunked\n\n"
+    ));
     for piece in pieces.iter().filter(|piece| !piece.is_empty()) {
         wire.send([format!("{:x}\r\n", piece.len()).as_bytes(), piece, b"\r\n"].concat());
     }
@@ -60,10 +62,10 @@ fn a_body_is_whole_up_to_the_limit() {
         "stream None, 3, x-sum: 42"
     );
     assert_eq!(chunked(&server, "/pieces", &[], "").text(), "stream None, 0, whole");
-    // None is, if nothing may be.
-    let server = limited("faults_web", "", "body_bytes = 0");
-    let reply = client::post(server.address, "/pieces", b"x");
-    assert_eq!(reply.text(), "stream Some(1), 1, whole");
+    let server = limited("faults_web", "", "body_bytes = \"1 B\"");
+    assert_eq!(client::post(server.address, "/pieces", b"x").text(), "bytes, 1, whole");
+    let reply = client::post(server.address, "/pieces", b"xy");
+    assert_eq!(reply.text(), "stream Some(2), 2, whole");
 }
 
 #[test]
@@ -158,14 +160,33 @@ fn a_client_that_asks_before_it_sends_is_answered() {
 }
 
 #[test]
-fn a_body_that_is_cut_off_is_told_to_the_guest_that_reads_it() {
-    let server = serve("body_size = \"10 KiB\"");
-    let mut wire = Wire::open(server.address);
-    wire.request("POST /pieces HTTP/1.1\nHost: test\nTransfer-Encoding: chunked\n\n");
-    // More than it may have: the client is told, whatever the guest makes of it.
-    let _ = wire.try_send(format!("{:x}\r\n{}\r\n", 11 << 10, "x".repeat(11 << 10)));
-    assert_eq!(wire.reply().status, 413);
-    assert_eq!(fault(&server, "body_too_large"), 1.0);
+fn a_body_that_breaks_is_told_to_the_guest_that_reads_it() {
+    // With a neighbour, for whom the instance lives on.
+    let server = one_thread("faults_web", "body_size = \"10 KiB\"\nbody_gap = \"300ms\"");
+    let address = server.address;
+    let neighbour = std::thread::spawn(move || client::get(address, "/sleep-ms?2500").text());
+    server.await_in_flight(1);
+    let head = "POST /pieces HTTP/1.1\nHost: test\nTransfer-Encoding: chunked\n\n";
+    let mut larger = Wire::open(server.address);
+    larger.request(head);
+    let _ = larger.try_send(format!("{:x}\r\n{}\r\n", 11 << 10, "x".repeat(11 << 10)));
+    // Whatever the guest makes of it, its client is told the same.
+    assert_eq!(larger.reply().status, 413);
+    server.await_log("the body: BodyError::TooLarge(10240)");
+    let mut stalls = Wire::open(server.address);
+    stalls.request(&format!("{head}2\nab\n"));
+    assert_eq!(stalls.reply().status, 408);
+    server.await_log("the body: BodyError::Incomplete(\\\"nothing was sent for 300 ms\\\")");
+    let mut leaves = Wire::open(server.address);
+    leaves.request(&format!("{head}2\nab\n"));
+    server.await_in_flight(2);
+    leaves.reset();
+    server.await_log("the body: BodyError::Incomplete(\\\"the sender left");
+    assert_eq!(neighbour.join().unwrap(), "slept");
+    assert_eq!(count(&server, "instances_started_total"), 1.0);
+    for kind in ["body_too_large", "body_timeout", "cancelled"] {
+        assert_eq!(fault(&server, kind), 1.0, "{kind}");
+    }
 }
 
 /// However its pieces are cut, a body is the same to the guest, and from it.
@@ -200,4 +221,29 @@ fn any_body_comes_through_in_any_pieces() {
             Ok(())
         })
         .unwrap();
+}
+
+/// What the host has taken in for a guest that then passes the rest on is not lost.
+#[test]
+fn a_body_is_passed_on_after_a_part_of_it_was_read() {
+    let server = serve("");
+    let body: Vec<u8> = (0..100_000_u32).map(|i| (i % 251) as u8).collect();
+    for most in [0, 1, 10, 5_000, 65_536] {
+        for chunks in [&[&body[..]][..], &[&body[..10], &body[10..20], &body[20..]]] {
+            let reply = chunked(&server, &format!("/pass-rest?{most}"), chunks, "X-Sum: 42\r\n");
+            let read: usize = reply.header("x-read").unwrap().parse().unwrap();
+            assert!(read <= most, "{read}");
+            assert!(reply.complete && reply.body == body[read..], "{most}: {read}");
+            assert_eq!(reply.trailers, "x-sum: 42\n");
+        }
+    }
+}
+
+#[test]
+fn the_end_of_one_body_may_be_that_of_another() {
+    let server = serve("");
+    let pieces: [&[u8]; 2] = [b"some ", b"words"];
+    let reply = chunked(&server, "/pass-ending", &pieces, "X-Sum: 42\r\n");
+    assert!(reply.complete && reply.text() == "SOME WORDS", "{reply:?}");
+    assert_eq!(reply.trailers, "x-sum: 42\n");
 }

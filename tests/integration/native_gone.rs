@@ -32,11 +32,6 @@ fn instances(server: &Server) -> f64 {
     server.metric("squall_instances_started_total{handler=\"app\"}")
 }
 
-fn outbound(server: &Server, outcome: &str) -> f64 {
-    let labels = format!("handler=\"app\",outcome=\"{outcome}\"");
-    server.metric(&format!("squall_outbound_requests_total{{{labels}}}"))
-}
-
 #[test]
 fn of_three_requests_in_an_instance_those_stop_whose_clients_leave() {
     for (name, path) in [
@@ -105,13 +100,17 @@ fn the_sdk_drops_a_handler_whose_client_leaves_and_what_it_has_begun() {
     server.await_log("the handler of /sleep is dropped");
     assert_eq!(neighbour.join().unwrap(), "slept");
     assert_eq!(instances(&server), 1.0);
-    assert_eq!(outbound(&server, "cancelled") + outbound(&server, "ok"), 0.0, "nobody was told");
+    let went_on = |line: &String| line.contains("/spawned went on");
+    assert!(!server.stderr().iter().any(went_on), "dropped, and not woken to go on");
+    let went_on = server.stderr().iter().filter(|line| line.contains("/sleep went on")).count();
+    assert_eq!(went_on, 1, "the neighbour's");
     after.check(&mut server, &[("cancelled", 2.0)]);
 }
 
 #[test]
 fn the_sdk_stops_writing_to_a_client_that_left() {
-    let mut server = serve("sdk_web", "");
+    // What nobody reads is taken for a while, for the sake of guests that do not look.
+    let mut server = serve("sdk_web", "[handlers.app.limits]\ndiscard = \"10 B\"");
     let after = Aftermath::begin(&server);
     let neighbour = stay(&server, "/sleep?2000");
     server.await_in_flight(1);
@@ -141,6 +140,24 @@ fn what_goes_on_after_the_answer_is_not_cut_short() {
         drop(wire);
         server.await_log("not gone after the answer");
     }
+}
+
+/// It says that it will stop by itself, and does not: it has the time that `post_return`
+/// gives.
+#[test]
+fn who_is_told_and_goes_on_is_ended_in_time() {
+    let upstream = Upstream::silent();
+    let limits = "[handlers.app.limits]\npost_return = \"300ms\"\nhead_deadline = \"1m\"";
+    let server = serve("faults_web", limits);
+    let neighbour = stay(&server, "/sleep-ms?2500");
+    server.await_in_flight(1);
+    let wire = ask(&server, &format!("/gone-ignored?{}", upstream.url()));
+    eventually(SOON, "its call", || upstream.connections() == 1);
+    drop(wire);
+    server.await_log("gone, and going on");
+    eventually(SOON, "the end of its call", || upstream.closed() == 1);
+    server.await_log("error: Error::Cancelled");
+    assert_eq!(neighbour.join().unwrap(), "slept");
 }
 
 #[test]

@@ -40,11 +40,11 @@ fn what_is_signed_is_valid_for_what_it_was_signed_for() {
     let server = site.start();
     let signature = sign(&server, "ada");
     assert_eq!(signature.len(), 64, "{signature}");
-    assert_eq!(verify(&server, "login", "ada", &signature), "Ok(true)");
-    assert_eq!(verify(&server, "login", "eve", &signature), "Ok(false)");
-    assert_eq!(verify(&server, "other", "ada", &signature), "Ok(false)");
-    assert_eq!(verify(&server, "login", "ada", &signature[2..]), "Ok(false)");
-    assert_eq!(verify(&server, "login", "ada", ""), "Ok(false)");
+    assert_eq!(verify(&server, "login", "ada", &signature), "valid");
+    assert_eq!(verify(&server, "login", "eve", &signature), "void");
+    assert_eq!(verify(&server, "other", "ada", &signature), "void");
+    assert_eq!(verify(&server, "login", "ada", &signature[2..]), "void");
+    assert_eq!(verify(&server, "login", "ada", ""), "void");
     // The end of the line in the file is not a part of the key.
     let site = self::site("signing_keys = [{ env = \"KEY\" }]").env("KEY", OLD);
     assert_eq!(sign(&site.start(), "ada"), signature);
@@ -53,8 +53,8 @@ fn what_is_signed_is_valid_for_what_it_was_signed_for() {
 #[test]
 fn without_a_key_a_handler_is_told_so() {
     let server = site("").start();
-    assert_eq!(sign(&server, "ada"), "Error::NoKey");
-    assert_eq!(verify(&server, "login", "ada", "00"), "Err(Error::NoKey)");
+    assert_eq!(sign(&server, "ada"), "no key");
+    assert_eq!(verify(&server, "login", "ada", "00"), "no key");
 }
 
 #[test]
@@ -69,12 +69,12 @@ fn a_key_is_replaced_without_voiding_what_it_has_signed() {
     await_generation(&server, 2);
     let by_new = sign(&server, "ada");
     assert_ne!(by_new, by_old, "the first one signs");
-    assert_eq!(verify(&server, "login", "ada", &by_old), "Ok(true)");
-    assert_eq!(verify(&server, "login", "ada", &by_new), "Ok(true)");
+    assert_eq!(verify(&server, "login", "ada", &by_old), "valid");
+    assert_eq!(verify(&server, "login", "ada", &by_new), "valid");
     server.site.replace("squall.toml", config("signing_keys = [{ file = \"next\" }]"));
     await_generation(&server, 3);
-    assert_eq!(verify(&server, "login", "ada", &by_old), "Ok(false)");
-    assert_eq!(verify(&server, "login", "ada", &by_new), "Ok(true)");
+    assert_eq!(verify(&server, "login", "ada", &by_old), "void");
+    assert_eq!(verify(&server, "login", "ada", &by_new), "valid");
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn a_key_whose_file_changes_makes_a_generation() {
     let by_old = sign(&server, "ada");
     server.site.replace("key", NEW);
     await_generation(&server, 2);
-    assert_eq!(verify(&server, "login", "ada", &by_old), "Ok(false)");
+    assert_eq!(verify(&server, "login", "ada", &by_old), "void");
     // One that is none changes nothing.
     server.site.replace("key", "short");
     let line = server.await_log("a signing key has at least 32 bytes");

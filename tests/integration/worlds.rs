@@ -205,7 +205,7 @@ fn files_that_are_no_handler_are_refused_with_what_to_do() {
         (
             "a handler of another type",
             exports("handle", "squall:web/handler@0.1.0"),
-            &["it does not fit what this Squall offers", "handle"],
+            &["it cannot be instantiated", "type mismatch"],
         ),
     ];
     for (what, bytes, words) in cases {

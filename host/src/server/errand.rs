@@ -41,11 +41,13 @@ pub(super) fn run(errand: Errand, generation: Option<&Arc<Generation>>) -> Step 
         Err(fault) => return refuse(exchange, fault),
     };
     if let Some(length) = generation.whole_bodies().and_then(|limit| small(&body, limit)) {
-        let generation = generation.clone();
+        let (generation, seen) = (generation.clone(), watch.clone());
         let answer = async move {
-            let body = gather(body, length).await;
             // The watch knows whose fault it is.
-            let body = body.map_err(|e| Fault::new(FaultKind::Cancelled, e.to_string()))?;
+            let body = gather(body, length).await.map_err(|error| {
+                let seen = seen.and_then(|watch| watch.fault());
+                seen.unwrap_or_else(|| Fault::new(FaultKind::Cancelled, error.to_string()))
+            })?;
             generation.answer(told, Request::from_parts(head, body), None).await
         };
         return later(answer, exchange, watch, permit);

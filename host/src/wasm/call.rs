@@ -6,29 +6,32 @@
 //! fail once; a failure before the head becomes the answer, one after it breaks
 //! the body.
 
+mod asking;
+mod interest;
+
 use super::held::HeldBody;
 use super::seat::Seat;
 use crate::body::Body;
 use crate::fault::Fault;
 use crate::id::RequestId;
 use crate::limits::{HandlerLimits, Size};
+use asking::Asking;
 use http::Response;
+use interest::Interest;
 use parking_lot::Mutex;
 use std::future::poll_fn;
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64};
 use std::sync::{Arc, OnceLock, Weak};
 use std::task::{Poll, Waker};
 use std::time::Duration;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub(crate) struct Call {
     pub(crate) id: RequestId,
     pub(super) reads: Reads,
-    state: AtomicU8,
+    interest: Interest,
     reply: Mutex<Reply>,
     fault: OnceLock<Fault>,
-    /// Tells who waits that the call was finished or abandoned.
-    over: Notify,
     /// The instance that is to run this call.
     seat: Mutex<Option<Arc<Seat>>>,
     /// How that instance counts this call; changes under its lock only.
@@ -58,10 +61,6 @@ struct Outbound {
     held: Mutex<Vec<Weak<HeldBody>>>,
 }
 
-const RUNNING: u8 = 0;
-const ABANDONED: u8 = 1;
-const FINISHED: u8 = 2;
-
 enum Reply {
     Awaited(Option<Waker>),
     Here(Box<Result<Response<Body>, Fault>>),
@@ -75,10 +74,9 @@ impl Call {
             id,
             reads,
             outbound_at_once: at_once.clamp(1, Semaphore::MAX_PERMITS),
-            state: AtomicU8::new(RUNNING),
+            interest: Interest::default(),
             reply: Mutex::new(Reply::Awaited(None)),
             fault: OnceLock::new(),
-            over: Notify::new(),
             seat: Mutex::default(),
             membership: AtomicU8::new(0),
             discard: limits.discard,
@@ -155,18 +153,18 @@ impl Call {
     }
 
     /// Nobody wants the answer any more: what the guest waits for on behalf of
-    /// this call ends, and an instance that works for nobody is dropped.
+    /// this call ends, unless it means to stop by itself, and an instance that works for
+    /// nobody is dropped.
     pub(crate) fn abandon(&self) {
         // An answer that nobody took holds this call in its body.
         let unwanted = std::mem::replace(&mut *self.reply.lock(), Reply::Taken);
         drop(unwanted);
-        let was =
-            self.state.compare_exchange(RUNNING, ABANDONED, Ordering::AcqRel, Ordering::Acquire);
-        if was.is_err() {
+        if !self.interest.lose() {
             return;
         }
-        self.over.notify_waiters();
-        self.cut_held();
+        if !self.interest.is_asked_for() {
+            self.give_up();
+        }
         if let Some(seat) = self.seat() {
             seat.abandoned(self);
         }
@@ -174,15 +172,13 @@ impl Call {
 
     /// The guest is done with this call.
     pub(crate) fn finish(&self) {
-        if self.state.swap(FINISHED, Ordering::AcqRel) == RUNNING {
-            self.over.notify_waiters();
-        }
+        self.interest.finish();
         // Whoever holds this call must not hold the instance.
         self.stand_up();
     }
 
     pub(crate) fn is_abandoned(&self) -> bool {
-        self.state.load(Ordering::Acquire) == ABANDONED
+        self.interest.is_lost()
     }
 
     /// Waits until this request may have one more outbound request open.
@@ -201,7 +197,7 @@ impl Call {
         held.retain(|body| body.strong_count() > 0);
         held.push(Arc::downgrade(body));
         drop(held);
-        if self.is_abandoned() {
+        if self.interest.is_given_up() {
             body.cut();
         }
     }
@@ -221,25 +217,27 @@ impl Call {
         }
     }
 
-    /// Resolves when the call is abandoned.
-    pub(crate) async fn until_abandoned(&self) {
-        while self.until_over().await {
-            // Finished: nobody can abandon it any more.
-            std::future::pending::<()>().await;
-        }
+    /// Resolves when the call is abandoned, for a guest that means to stop by itself: until
+    /// it has, or its time for that is over, what it waits for goes on.
+    pub(crate) async fn until_gone(self: &Arc<Self>) {
+        let mut asking = Asking::begin(self.clone());
+        self.interest.until_lost().await;
+        asking.told();
+    }
+
+    /// Resolves when what the call waits for is to end.
+    pub(crate) async fn until_given_up(&self) {
+        self.interest.until_given_up().await;
     }
 
     /// Resolves when the call is finished (true) or abandoned (false).
     pub(crate) async fn until_over(&self) -> bool {
-        loop {
-            let mut notified = std::pin::pin!(self.over.notified());
-            notified.as_mut().enable();
-            match self.state.load(Ordering::Acquire) {
-                FINISHED => return true,
-                ABANDONED => return false,
-                _ => notified.await,
-            }
-        }
+        self.interest.until_over().await
+    }
+
+    fn give_up(&self) {
+        self.interest.give_up();
+        self.cut_held();
     }
 }
 

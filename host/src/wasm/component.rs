@@ -166,7 +166,7 @@ impl Loader {
 
 fn missing_text(missing: &[String]) -> String {
     let names: Vec<String> = missing.iter().map(|name| format!("`{name}`")).collect();
-    let newer = missing.iter().any(|name| name.starts_with("wasi:"));
+    let newer = missing.iter().any(|name| name.starts_with("wasi:") || name.starts_with("squall:"));
     let hint = if newer { "; it was perhaps built with a newer WIT" } else { "" };
     format!("it imports {}, which this Squall does not offer{hint}", names.join(", "))
 }

@@ -85,11 +85,12 @@ pub(super) fn shape_of(bytes: &[u8]) -> Result<Shape, NotAHandler> {
     let mut imports = BTreeSet::new();
     let mut exports = Vec::new();
     let mut depth = 0;
+    let mut outermost = Encoding::Component;
     for payload in Parser::new(0).parse_all(bytes) {
         match payload.map_err(|e| parse_error(&e, bytes.len()))? {
             Payload::Version { encoding, .. } => {
-                if depth == 0 && encoding == Encoding::Module {
-                    return Err(NotAHandler::CoreModule);
+                if depth == 0 {
+                    outermost = encoding;
                 }
                 depth += 1;
             }
@@ -108,6 +109,10 @@ pub(super) fn shape_of(bytes: &[u8]) -> Result<Shape, NotAHandler> {
             }
             _ => {}
         }
+    }
+    // Only at its end is it known to be whole.
+    if outermost == Encoding::Module {
+        return Err(NotAHandler::CoreModule);
     }
     let world = world_of(&exports)?;
     Ok(Shape { world, imports: imports.into_iter().collect() })
@@ -215,6 +220,8 @@ mod tests {
         assert_eq!(shape_of(b""), Err(NotAHandler::Empty));
         assert_eq!(shape_of(b"\0as"), Err(NotAHandler::Truncated(3)));
         assert_eq!(shape_of(b"\0asm\x01\0\0\0"), Err(NotAHandler::CoreModule));
+        let half = b"\0asm\x01\0\0\0\x01\x04\x01";
+        assert_eq!(shape_of(half), Err(NotAHandler::Truncated(half.len())));
         assert_eq!(shape_of(b" (module)"), Err(NotAHandler::Text));
         assert!(matches!(shape_of(b"\x7fELF"), Err(NotAHandler::NotWasm(_))));
     }

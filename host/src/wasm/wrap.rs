@@ -24,18 +24,16 @@ pub(super) fn component_of(bytes: &[u8]) -> Result<Cow<'_, [u8]>, NotAHandler> {
 /// Whether this is a core module with the type of a component in it. What is wrong with
 /// the file is said by who reads all of it.
 fn has_component_type(bytes: &[u8]) -> bool {
-    let mut is_module = false;
+    let (mut is_module, mut has_type) = (false, false);
     for payload in Parser::new(0).parse_all(bytes) {
         match payload {
             Ok(Payload::Version { encoding: Encoding::Module, .. }) => is_module = true,
             Ok(Payload::CustomSection(section)) if is_module => {
-                if section.name().starts_with("component-type") {
-                    return true;
-                }
+                has_type |= section.name().starts_with("component-type");
             }
             Ok(_) if is_module => {}
             Ok(_) | Err(_) => return false,
         }
     }
-    false
+    has_type
 }

@@ -72,6 +72,7 @@ fn core_modules() -> &'static Path {
 /// Compiles fixtures; returns the folder that they are in.
 fn compile(target: &str, which: &[&str]) -> PathBuf {
     let fixtures = root().join("tests/fixtures");
+    #[expect(clippy::print_stderr, reason = "who waits for a test wants to know what for")]
     let mut say = |words: &str| eprintln!("{words}");
     squall::build::add_target(&fixtures, target, &mut say).expect("the target for WebAssembly");
     let built = Command::new("cargo")

@@ -53,7 +53,7 @@ async fn wait(duration: Duration, call: Option<Arc<Call>>) {
         Some(call) => {
             tokio::select! {
                 () = sleep(duration) => {}
-                () = call.until_abandoned() => {}
+                () = call.until_given_up() => {}
             }
         }
     }

@@ -110,7 +110,7 @@ impl Sender {
         };
         let (response, permit) = tokio::select! {
             sent = sent => sent.map_err(|error| self.failed(error, Some(&call)))?,
-            () = call.until_abandoned() => {
+            () = call.until_given_up() => {
                 counters.count("cancelled");
                 return Err(Unsent::Cancelled);
             }

@@ -157,8 +157,9 @@ mod tests {
         assert_eq!(from_fields(short, 100).unwrap_err(), BadFields::Lengths);
         let long = Fields { text: b"xyz".to_vec(), lengths: vec![1, 1] };
         assert_eq!(from_fields(long, 100).unwrap_err(), BadFields::Lengths);
-        // Of one name each: so many different ones would take long.
-        let many = Fields { text: b"x".repeat(40_000), lengths: [1, 0].repeat(40_000) };
+        let names: Vec<String> = (0..33_000).map(|i| format!("x{i}")).collect();
+        let many: Vec<&[u8]> = names.iter().flat_map(|name| [name.as_bytes(), b""]).collect();
+        let many = fields(&many);
         assert_eq!(from_fields(many, usize::MAX).unwrap_err(), BadFields::TooMany);
     }
 }

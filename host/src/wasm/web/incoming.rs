@@ -5,8 +5,9 @@ use super::{Body as WebBody, BodyError as WebError, BodyStream, Fields, to_field
 use crate::body::{Body, BodyError};
 use bytes::Bytes;
 use http::HeaderMap;
-use http_body::{Body as _, Frame};
+use http_body::{Body as HttpBody, Frame, SizeHint};
 use std::any::{Any, TypeId};
+use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::sync::oneshot;
@@ -27,7 +28,7 @@ pub(in crate::wasm) fn to_body(
     };
     let length = body.size_hint().exact();
     let (end, ended) = oneshot::channel();
-    let contents = StreamReader::new(&mut *store, Incoming { body, end: Some(end) })?;
+    let contents = StreamReader::new(&mut *store, Incoming::new(body, end))?;
     let ending = async move {
         // Dropped unread: nobody asks why.
         wasmtime::error::Ok(ended.await.unwrap_or(Ok(None)))
@@ -37,18 +38,29 @@ pub(in crate::wasm) fn to_body(
 }
 
 pub(super) struct Incoming {
+    /// What the guest had no room for. Not in a buffer of wasmtime's, which would be lost if
+    /// the guest passed on what is left.
+    rest: Bytes,
     body: Body,
     end: Option<oneshot::Sender<Ending>>,
 }
 
 impl Incoming {
-    /// The body, which nobody in the guest has read.
+    fn new(body: Body, end: oneshot::Sender<Ending>) -> Self {
+        Incoming { rest: Bytes::new(), body, end: Some(end) }
+    }
+
+    /// What the guest has not read of the body.
     pub(super) fn into_body(mut self) -> Body {
-        std::mem::take(&mut self.body)
+        let (rest, body) = (mem::take(&mut self.rest), mem::take(&mut self.body));
+        if rest.is_empty() { body } else { Body::stream(Begun { rest, body }) }
     }
 
     /// The next bytes; none at the end, of which the guest is then told.
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        if !self.rest.is_empty() {
+            return Poll::Ready(Some(mem::take(&mut self.rest)));
+        }
         let ending = loop {
             match ready!(Pin::new(&mut self.body).poll_frame(cx)).map(|f| f.map(Frame::into_data)) {
                 Some(Ok(Ok(data))) if data.is_empty() => {}
@@ -84,16 +96,16 @@ impl StreamProducer<Data> for Incoming {
             Poll::Pending => return Poll::Pending,
         };
         match destination.remaining(&mut store) {
-            // What does not fit waits.
-            Some(room) if room > 0 => {
-                if data.len() > room {
-                    destination.set_buffer(data.split_off(room));
+            // A read of nothing asks whether there is something.
+            Some(room) => {
+                self.rest = data.split_off(room.min(data.len()));
+                if !data.is_empty() {
+                    let mut direct = destination.as_direct(store, data.len());
+                    direct.remaining()[..data.len()].copy_from_slice(&data);
+                    direct.mark_written(data.len());
                 }
-                let mut direct = destination.as_direct(store, data.len());
-                direct.remaining()[..data.len()].copy_from_slice(&data);
-                direct.mark_written(data.len());
             }
-            Some(_) | None => destination.set_buffer(data),
+            None => destination.set_buffer(data),
         }
         Poll::Ready(Ok(StreamResult::Completed))
     }
@@ -104,6 +116,41 @@ impl StreamProducer<Data> for Incoming {
         }
         let me: Box<Self> = Pin::into_inner(me);
         Ok(me)
+    }
+}
+
+/// A body of which something was taken and is to come first.
+struct Begun {
+    rest: Bytes,
+    body: Body,
+}
+
+impl HttpBody for Begun {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if self.rest.is_empty() {
+            return Pin::new(&mut self.body).poll_frame(cx);
+        }
+        Poll::Ready(Some(Ok(Frame::data(mem::take(&mut self.rest)))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_empty() && self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let (rest, body) = (self.rest.len() as u64, self.body.size_hint());
+        let mut hint = SizeHint::new();
+        hint.set_lower(rest + body.lower());
+        if let Some(upper) = body.upper() {
+            hint.set_upper(rest + upper);
+        }
+        hint
     }
 }
 

@@ -4,7 +4,9 @@ use super::super::data::Data;
 use super::super::pipe::{self, Contents, PipeBody, Shared};
 use super::incoming::Incoming;
 use super::{Body as WebBody, BodyError as WebError, Fields, from_fields};
-use crate::body::Body;
+use crate::body::{Body, declared_length};
+use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, HeaderValue};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -41,6 +43,23 @@ pub(in crate::wasm) fn from_body(
     contents.pipe(&mut *store, Contents::new(shared.clone()))?;
     stream.ending.pipe(store, Ending { shared, fields })?;
     Ok(Outgoing::Pipe(body, stream.length))
+}
+
+/// The length of a body is neither of these.
+#[derive(Debug, thiserror::Error)]
+#[error("a `content-length` says another length than the stream of the body has: {0} bytes")]
+pub(in crate::wasm) struct TwoLengths(u64);
+
+/// Says among `headers` what length a stream has, if that is known.
+pub(in crate::wasm) fn declare(
+    length: Option<u64>,
+    headers: &mut HeaderMap,
+) -> Result<(), TwoLengths> {
+    let Some(length) = length else { return Ok(()) };
+    if !headers.contains_key(CONTENT_LENGTH) {
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    if declared_length(headers) == Some(length) { Ok(()) } else { Err(TwoLengths(length)) }
 }
 
 /// Takes a body's trailers, or the guest's word on how it ended.

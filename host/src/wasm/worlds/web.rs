@@ -7,15 +7,14 @@ use super::super::pool::Instance;
 use super::super::response::Content;
 use super::super::slice;
 use super::super::web::{
-    Error, Outgoing, Request, Response, WebPre, from_body, from_fields, to_request,
+    Error, Outgoing, Request, Response, WebPre, declare, from_body, from_fields, to_request,
 };
 use super::conclude;
 use super::concurrent::{Handle, serve};
 use crate::body::Body;
 use crate::fault::{Fault, FaultKind};
 use crate::told::Told;
-use http::header::CONTENT_LENGTH;
-use http::{HeaderValue, StatusCode};
+use http::StatusCode;
 use std::sync::Arc;
 use wasmtime::component::TypedFunc;
 use wasmtime::{Store, StoreContextMut};
@@ -108,8 +107,8 @@ fn respond(
     let content = match body {
         Outgoing::Host(body) => Content::Host(body),
         Outgoing::Pipe(body, length) => {
-            if let Some(length) = length {
-                head.headers_mut().entry(CONTENT_LENGTH).or_insert(HeaderValue::from(length));
+            if let Err(error) = declare(length, head.headers_mut()) {
+                return Ok(Err(Fault::new(FaultKind::Framing, error.to_string())));
             }
             Content::Web(body)
         }

@@ -11,7 +11,7 @@ impl Host for Data {}
 impl HostWithStore<Data> for Web {
     async fn gone(accessor: &Accessor<Data, Self>) -> wasmtime::Result<()> {
         match caller(accessor) {
-            Some(call) => call.until_abandoned().await,
+            Some(call) => call.until_gone().await,
             // After its answer a guest works for nobody who could leave.
             None => pending().await,
         }

@@ -3,7 +3,7 @@
 use super::super::super::data::Data;
 use super::super::super::web::outbound::{Error, Host, HostWithStore, Request};
 use super::super::super::web::{
-    BadFields, Fields, Outgoing, Response, append, for_each, from_body, to_body, to_fields,
+    BadFields, Fields, Outgoing, Response, append, declare, for_each, from_body, to_body, to_fields,
 };
 use super::super::outbound::{Unsent, Wanted};
 use super::{Web, caller};
@@ -11,9 +11,8 @@ use crate::body::{Body, BodyError};
 use crate::policy::Denied;
 use crate::upstream::UpstreamError;
 use bytes::Bytes;
-use http::header::CONTENT_LENGTH;
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderValue, Method, Uri};
+use http::{Method, Uri};
 use http_body_util::BodyExt;
 use std::time::Duration;
 use wasmtime::component::Accessor;
@@ -64,8 +63,8 @@ fn lower(
     let body = match body {
         Outgoing::Host(body) => body,
         Outgoing::Pipe(body, length) => {
-            if let Some(length) = length {
-                lowered.headers_mut().entry(CONTENT_LENGTH).or_insert(HeaderValue::from(length));
+            if let Err(error) = declare(length, lowered.headers_mut()) {
+                return Ok(Err(Error::Invalid(error.to_string())));
             }
             Body::stream(body.map_err(|error| BodyError::Other(format!("{error:?}"))))
         }
