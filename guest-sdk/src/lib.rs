@@ -155,20 +155,29 @@
 mod body;
 pub mod config;
 mod error;
+mod etag;
+pub mod extract;
 pub mod fetch;
+mod redirect;
 mod request;
 mod response;
 mod rt;
+mod service;
 mod task;
 pub mod time;
 
 pub use body::{Body, BodyClosed, BodyError, BodyErrorKind, BodySender};
 pub use bytes::Bytes;
 pub use error::{BoxError, Error, Result};
+pub use etag::{ETag, Preconditions};
+pub use extract::{
+    ClientAddress, Form, FromRequest, FromRequestParts, Path, Query, Rejection, RejectionKind,
+};
 pub use fetch::fetch;
 pub use http::{self, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+pub use redirect::Redirect;
 pub use request::Request;
-pub use response::{Html, IntoResponse, Json, Response, ResponseExt};
+pub use response::{Html, IntoResponse, IntoResponseParts, Json, Response, ResponseExt};
 pub use task::{Cancelled, Task, spawn};
 
 /// Makes an async function the handler of this component: the one function that
@@ -202,8 +211,10 @@ pub use squall_sdk_macros::handler;
 /// What the macro needs. It may change at any time.
 #[doc(hidden)]
 pub mod __rt {
+    pub use crate::extract::{argument, last_argument};
     pub use crate::rt::{
-        Guest, GuestError, GuestRequest, GuestResponse, HandlerArgument, argument, export_handler,
-        export_service, respond, serve,
+        Guest, GuestError, GuestRequest, GuestResponse, export_handler, export_service, respond,
+        serve,
     };
+    pub use crate::service::App;
 }

@@ -2,7 +2,7 @@
 //! headers of the server's own; it lets none of those of a client through.
 
 use super::{Request, Source, text};
-use percent_encoding::percent_decode_str;
+use percent_encoding::{percent_decode, percent_decode_str};
 use std::borrow::Cow;
 use std::net::IpAddr;
 
@@ -16,6 +16,25 @@ impl Request {
             Cow::Borrowed(value) => percent_decode_str(value).decode_utf8_lossy(),
             Cow::Owned(value) => percent_decode_str(&value).decode_utf8_lossy().into_owned().into(),
         })
+    }
+
+    /// All parts of the path that the route names: names and values, in their order
+    /// in the path, decoded as for [`capture`](Request::capture).
+    ///
+    /// ```
+    /// use squall_sdk::Request;
+    ///
+    /// let request = Request::from(http::Request::new("")).with_capture("id", "7");
+    /// assert_eq!(request.captures(), [("id".to_owned(), "7".to_owned())]);
+    /// ```
+    pub fn captures(&self) -> Vec<(String, String)> {
+        let decoded = |value: &[u8]| percent_decode(value).decode_utf8_lossy().into_owned();
+        let headers = self.all_headers().host.iter();
+        headers
+            .filter_map(|(name, value)| {
+                Some((name.strip_prefix("squall-path-")?.to_owned(), decoded(value)))
+            })
+            .collect()
     }
 
     /// The path at which this handler is mounted, without a slash at the end:

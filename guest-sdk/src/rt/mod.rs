@@ -26,7 +26,7 @@ pub(crate) use incoming::IncomingBody;
 pub(crate) use outbound::send;
 pub(crate) use request::{HOST_PREFIX, RawRequest};
 
-use crate::{Body, IntoResponse, Request, Response};
+use crate::{IntoResponse, Request, Response};
 use bindings::wasi::config::store;
 use std::fmt::Arguments;
 use std::io::{self, Write};
@@ -89,38 +89,10 @@ pub async fn serve(
     .await
 }
 
-/// Makes what the handler takes.
-#[doc(hidden)]
-pub fn argument<T: HandlerArgument>(request: Request) -> T {
-    T::from_request(request)
-}
-
 /// Takes what the handler makes.
 #[doc(hidden)]
 pub fn respond<T: IntoResponse>(answer: T) -> Response {
     answer.into_response()
-}
-
-/// What a handler may take.
-#[doc(hidden)]
-#[diagnostic::on_unimplemented(
-    message = "a handler takes a `squall_sdk::Request`, not a `{Self}`",
-    label = "not a request"
-)]
-pub trait HandlerArgument {
-    fn from_request(request: Request) -> Self;
-}
-
-impl HandlerArgument for Request {
-    fn from_request(request: Request) -> Self {
-        request
-    }
-}
-
-impl HandlerArgument for http::Request<Body> {
-    fn from_request(request: Request) -> Self {
-        request.into_http()
-    }
 }
 
 /// Nanoseconds of a clock that never goes back.
