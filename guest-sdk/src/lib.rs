@@ -154,6 +154,8 @@
 
 mod body;
 pub mod config;
+#[cfg(feature = "cookies")]
+mod cookies;
 mod error;
 mod etag;
 pub mod extract;
@@ -168,6 +170,10 @@ pub mod time;
 
 pub use body::{Body, BodyClosed, BodyError, BodyErrorKind, BodySender};
 pub use bytes::Bytes;
+#[cfg(feature = "cookies")]
+pub use cookie;
+#[cfg(feature = "cookies")]
+pub use cookies::Cookies;
 pub use error::{BoxError, Error, Result};
 pub use etag::{ETag, Preconditions};
 pub use extract::{

@@ -20,6 +20,8 @@ mod incoming;
 mod outbound;
 mod outgoing;
 mod request;
+#[cfg(feature = "cookies")]
+pub(crate) mod signing;
 
 pub(crate) use executor::{Id as TaskId, cancel, spawn};
 pub(crate) use incoming::IncomingBody;
