@@ -160,6 +160,8 @@ mod error;
 mod etag;
 pub mod extract;
 pub mod fetch;
+#[cfg(feature = "multipart")]
+pub mod multipart;
 mod redirect;
 mod request;
 mod response;
@@ -181,6 +183,8 @@ pub use extract::{
 };
 pub use fetch::fetch;
 pub use http::{self, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+#[cfg(feature = "multipart")]
+pub use multipart::Multipart;
 pub use redirect::Redirect;
 pub use request::Request;
 pub use response::{Html, IntoResponse, IntoResponseParts, Json, Response, ResponseExt};
