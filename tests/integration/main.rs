@@ -32,6 +32,7 @@ mod patience;
 mod pool;
 mod refusals;
 mod reload;
+mod sdk;
 mod shutdown;
 mod sockets;
 mod slots;

@@ -86,17 +86,19 @@ fn failed(
 
 /// Tells the guest what only the host knows.
 fn tell(head: &mut Parts, exchange: &Exchange, base: Option<HeaderValue>, captures: &Captures) {
-    if let Ok(value) = HeaderValue::from_bytes(&exchange.id.digits()) {
-        head.headers.insert(REQUEST_ID, value);
-    }
-    if let Some(base) = base {
-        head.headers.insert(BASE_PATH, base);
-    }
+    // Before the others: what is last takes the place of a field that is removed, and
+    // these are told in the order of the path.
     for (name, value) in captures {
         let name = HeaderName::try_from(format!("{CAPTURE_PREFIX}{name}"));
         // A normalised path is in ASCII, and so are captures' names.
         if let (Ok(name), Ok(value)) = (name, HeaderValue::try_from(value)) {
             head.headers.insert(name, value);
         }
+    }
+    if let Ok(value) = HeaderValue::from_bytes(&exchange.id.digits()) {
+        head.headers.insert(REQUEST_ID, value);
+    }
+    if let Some(base) = base {
+        head.headers.insert(BASE_PATH, base);
     }
 }

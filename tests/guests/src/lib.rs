@@ -11,7 +11,15 @@ pub fn guest(name: &str) -> Vec<u8> {
     fs::read(&path).unwrap_or_else(|e| panic!("guest `{name}`: `{}`: {e}", path.display()))
 }
 
-/// Its file.
+/// A guest of `tests/fixtures/sdk`, compiled.
+pub fn sdk_guest(name: &str) -> Vec<u8> {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    let folder = FOLDER.get_or_init(|| build("tests/fixtures/sdk", "sdk"));
+    let path = folder.join(format!("{name}.wasm"));
+    fs::read(&path).unwrap_or_else(|e| panic!("guest `{name}`: `{}`: {e}", path.display()))
+}
+
+/// The file of a guest of `tests/fixtures`.
 pub fn guest_path(name: &str) -> PathBuf {
     folder().join(format!("{name}.wasm"))
 }
@@ -54,16 +62,19 @@ pub fn scratch() -> PathBuf {
 
 fn folder() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
-    FOLDER.get_or_init(|| {
-        let fixtures = root().join("tests/fixtures");
-        squall::build::add_target(&fixtures, &mut |_| ()).expect("the target for WebAssembly");
-        let built = Command::new("cargo")
-            .args(["build", "--quiet", "--release", "--examples"])
-            .args(["--target", squall::build::TARGET])
-            .current_dir(fixtures)
-            .env("CARGO_TARGET_DIR", scratch())
-            .status();
-        assert!(built.is_ok_and(|status| status.success()), "the fixtures do not compile");
-        scratch().join(squall::build::TARGET).join("release/examples")
-    })
+    FOLDER.get_or_init(|| build("tests/fixtures", ""))
+}
+
+/// Compiles the examples of a crate, to a folder of its own.
+fn build(krate: &str, folder: &str) -> PathBuf {
+    let (krate, target) = (root().join(krate), scratch().join(folder));
+    squall::build::add_target(&krate, &mut |_| ()).expect("the target for WebAssembly");
+    let built = Command::new("cargo")
+        .args(["build", "--quiet", "--release", "--examples"])
+        .args(["--target", squall::build::TARGET])
+        .current_dir(&krate)
+        .env("CARGO_TARGET_DIR", &target)
+        .status();
+    assert!(built.is_ok_and(|status| status.success()), "`{}` does not compile", krate.display());
+    target.join(squall::build::TARGET).join("release/examples")
 }
