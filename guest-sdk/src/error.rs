@@ -4,10 +4,11 @@
 //! log. So what a client may read is decided where the error is made, and an
 //! error that merely passes through with `?` tells the client nothing.
 
+use crate::extract::Rejection;
 use crate::fetch::FetchError;
 use crate::time::Elapsed;
 use crate::{Body, BodyError, IntoResponse, Response, rt};
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use std::borrow::Cow;
 use std::fmt;
@@ -24,9 +25,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 ///
 /// Any other error turns into one with `?`. Its status is then 500, its text
 /// stays in the log, and the client reads no more than "Internal Server Error".
-/// Two are told apart because somebody else is to blame: reading a body that a
-/// client sent badly is 400 or 413, and a failed [`fetch`](crate::fetch()) is 502
-/// or 504.
+/// Those are told apart for which somebody else is to blame: a request that is not as
+/// the handler wants it is 400, 413, 415 or 422, and a failed
+/// [`fetch`](crate::fetch()) is 502 or 504.
 ///
 /// The body is a problem document (RFC 9457, `application/problem+json`):
 /// `{"title":"Not Found","status":404,"detail":"no such story"}`.
@@ -48,6 +49,7 @@ pub struct Error {
     status: StatusCode,
     outside: Cow<'static, str>,
     inside: Option<BoxError>,
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Error {
@@ -60,7 +62,7 @@ impl Error {
     /// assert_eq!(error.status(), 418);
     /// ```
     pub fn new(status: StatusCode, outside: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, outside: outside.into(), inside: None }
+        Self { status, outside: outside.into(), inside: None, headers: Vec::new() }
     }
 
     /// 400: the request makes no sense.
@@ -118,6 +120,28 @@ impl Error {
         self
     }
 
+    /// Adds a header to the response. A value that cannot be in one makes it a 500.
+    ///
+    /// ```
+    /// use squall_sdk::{Error, StatusCode, header};
+    ///
+    /// let error = Error::new(StatusCode::METHOD_NOT_ALLOWED, "POST only")
+    ///     .with_header(header::ALLOW, "POST");
+    /// ```
+    #[must_use]
+    pub fn with_header<V>(mut self, name: HeaderName, value: V) -> Self
+    where
+        V: TryInto<HeaderValue, Error: Into<http::Error>>,
+    {
+        match value.try_into() {
+            Ok(value) => {
+                self.headers.push((name, value));
+                self
+            }
+            Err(error) => Self::internal(error.into()),
+        }
+    }
+
     /// The status of the response.
     pub fn status(&self) -> StatusCode {
         self.status
@@ -157,6 +181,9 @@ fn blame(error: &(dyn std::error::Error + 'static)) -> (StatusCode, Cow<'static,
         if let Some(error) = error.downcast_ref::<FetchError>() {
             return (error.status(), error.outside().into());
         }
+        if let Some(error) = error.downcast_ref::<Rejection>() {
+            return (error.status(), error.outside().to_owned().into());
+        }
         if error.is::<Elapsed>() {
             return (StatusCode::GATEWAY_TIMEOUT, "it took too long".into());
         }
@@ -170,11 +197,18 @@ impl IntoResponse for Error {
         if let Some(inside) = &self.inside {
             rt::log(format_args!("{}: {}", self.status.as_u16(), Chain(&**inside)));
         }
-        let mut response = Response::new(Body::from(self.problem()));
+        let mut response = Response::default();
         *response.status_mut() = self.status;
-        response
-            .headers_mut()
-            .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        // A 304 is no problem, and has no content.
+        if self.status.is_client_error() || self.status.is_server_error() {
+            *response.body_mut() = Body::from(self.problem());
+            response
+                .headers_mut()
+                .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        }
+        for (name, value) in self.headers {
+            response.headers_mut().append(name, value);
+        }
         response
     }
 }

@@ -154,21 +154,40 @@
 
 mod body;
 pub mod config;
+#[cfg(feature = "cookies")]
+mod cookies;
 mod error;
+mod etag;
+pub mod extract;
 pub mod fetch;
+#[cfg(feature = "multipart")]
+pub mod multipart;
+mod redirect;
 mod request;
 mod response;
 mod rt;
+mod service;
 mod task;
 pub mod time;
 
 pub use body::{Body, BodyClosed, BodyError, BodyErrorKind, BodySender};
 pub use bytes::Bytes;
+#[cfg(feature = "cookies")]
+pub use cookie;
+#[cfg(feature = "cookies")]
+pub use cookies::Cookies;
 pub use error::{BoxError, Error, Result};
+pub use etag::{ETag, Preconditions};
+pub use extract::{
+    ClientAddress, Form, FromRequest, FromRequestParts, Path, Query, Rejection, RejectionKind,
+};
 pub use fetch::fetch;
 pub use http::{self, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+#[cfg(feature = "multipart")]
+pub use multipart::Multipart;
+pub use redirect::Redirect;
 pub use request::Request;
-pub use response::{Html, IntoResponse, Json, Response, ResponseExt};
+pub use response::{Html, IntoResponse, IntoResponseParts, Json, Response, ResponseExt};
 pub use task::{Cancelled, Task, spawn};
 
 /// Makes an async function the handler of this component: the one function that
@@ -202,9 +221,11 @@ pub use squall_sdk_macros::handler;
 /// What the macro needs. It may change at any time.
 #[doc(hidden)]
 pub mod __rt {
+    pub use crate::extract::{argument, last_argument};
     #[cfg(not(feature = "wasi-http"))]
     pub use crate::rt::native;
     #[cfg(feature = "wasi-http")]
     pub use crate::rt::standard;
-    pub use crate::rt::{HandlerArgument, argument, export_handler, respond};
+    pub use crate::rt::{export_handler, respond};
+    pub use crate::service::App;
 }

@@ -1,11 +1,16 @@
 //! What a client is answered.
 
+mod parts;
+
+pub use parts::IntoResponseParts;
+
 use crate::{Body, BodyError, Error};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::borrow::Cow;
+use std::convert::Infallible;
 
 /// A response, as the [`http`] crate has it.
 ///
@@ -31,7 +36,8 @@ pub type Response<T = Body> = http::Response<T>;
 /// | `()` | nothing, with status 200 |
 /// | [`StatusCode`] | nothing, with that status |
 /// | `(StatusCode, T)` | `T`, with that status |
-/// | `(headers, T)`, `(StatusCode, headers, T)` | `T`, with these headers too; they are a [`HeaderMap`] or an array of pairs |
+/// | `(parts, T)`, `(StatusCode, parts, T)` | `T`, with up to three parts such as a [`HeaderMap`](http::HeaderMap), an array of pairs or an [`ETag`](crate::ETag): see [`IntoResponseParts`] |
+/// | [`Redirect`](crate::Redirect) | the place to go to |
 /// | [`Response`] | itself |
 /// | `Result<T, E>` | either of them |
 ///
@@ -50,14 +56,15 @@ pub type Response<T = Body> = http::Response<T>;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a response",
     label = "not a response",
-    note = "a handler returns text, bytes, `Json`, a `StatusCode`, a `Response`, or a `Result` of these"
+    note = "a handler returns text, bytes, `Json`, a `StatusCode`, a `Response`, or a `Result` of these",
+    note = "one that makes a tower service is no `async fn`"
 )]
 pub trait IntoResponse {
     /// Makes the response.
     fn into_response(self) -> Response;
 }
 
-/// A value that is sent as JSON.
+/// A value that is sent as JSON, or as an argument of a handler comes as JSON.
 ///
 /// ```
 /// use serde::Serialize;
@@ -134,6 +141,12 @@ impl<T: IntoResponse, E: IntoResponse> IntoResponse for Result<T, E> {
     }
 }
 
+impl IntoResponse for Infallible {
+    fn into_response(self) -> Response {
+        match self {}
+    }
+}
+
 impl IntoResponse for () {
     fn into_response(self) -> Response {
         Response::default()
@@ -181,53 +194,6 @@ impl IntoResponse for Cow<'static, str> {
             Cow::Borrowed(text) => text.into_response(),
             Cow::Owned(text) => text.into_response(),
         }
-    }
-}
-
-impl<T: IntoResponse> IntoResponse for (StatusCode, T) {
-    fn into_response(self) -> Response {
-        let mut response = self.1.into_response();
-        *response.status_mut() = self.0;
-        response
-    }
-}
-
-impl<T: IntoResponse> IntoResponse for (HeaderMap, T) {
-    fn into_response(self) -> Response {
-        let mut response = self.1.into_response();
-        response.headers_mut().extend(self.0);
-        response
-    }
-}
-
-/// A name or a value that cannot be in a header is the handler's fault: 500.
-impl<K, V, T, const N: usize> IntoResponse for ([(K, V); N], T)
-where
-    K: TryInto<HeaderName, Error: Into<http::Error>>,
-    V: TryInto<HeaderValue, Error: Into<http::Error>>,
-    T: IntoResponse,
-{
-    fn into_response(self) -> Response {
-        let mut headers = HeaderMap::with_capacity(N);
-        for (name, value) in self.0 {
-            match (name.try_into(), value.try_into()) {
-                (Ok(name), Ok(value)) => {
-                    headers.append(name, value);
-                }
-                (Err(error), _) => return Error::internal(error.into()).into_response(),
-                (_, Err(error)) => return Error::internal(error.into()).into_response(),
-            }
-        }
-        (headers, self.1).into_response()
-    }
-}
-
-impl<H, T> IntoResponse for (StatusCode, H, T)
-where
-    (H, T): IntoResponse,
-{
-    fn into_response(self) -> Response {
-        (self.0, (self.1, self.2)).into_response()
     }
 }
 

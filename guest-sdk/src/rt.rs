@@ -9,6 +9,8 @@
 //! Nothing here is part of the public face, though the macro must see some of it.
 
 mod executor;
+#[cfg(feature = "cookies")]
+pub(crate) mod signing;
 #[cfg(not(feature = "wasi-http"))]
 #[doc(hidden)]
 pub mod native;
@@ -24,43 +26,15 @@ use standard as world;
 pub(crate) use executor::{Id as TaskId, cancel, spawn};
 pub(crate) use world::{IncomingBody, RawRequest, config, log, now, send, sleep};
 
-use crate::{Body, IntoResponse, Request, Response};
+use crate::{IntoResponse, Response};
 
 #[doc(hidden)]
 pub use crate::__export_handler as export_handler;
-
-/// Makes what the handler takes.
-#[doc(hidden)]
-pub fn argument<T: HandlerArgument>(request: Request) -> T {
-    T::from_request(request)
-}
 
 /// Takes what the handler makes.
 #[doc(hidden)]
 pub fn respond<T: IntoResponse>(answer: T) -> Response {
     answer.into_response()
-}
-
-/// What a handler may take.
-#[doc(hidden)]
-#[diagnostic::on_unimplemented(
-    message = "a handler takes a `squall_sdk::Request`, not a `{Self}`",
-    label = "not a request"
-)]
-pub trait HandlerArgument {
-    fn from_request(request: Request) -> Self;
-}
-
-impl HandlerArgument for Request {
-    fn from_request(request: Request) -> Self {
-        request
-    }
-}
-
-impl HandlerArgument for http::Request<Body> {
-    fn from_request(request: Request) -> Self {
-        request.into_http()
-    }
 }
 
 /// Says it better than the `unreachable!` of the imports' stand-ins, which abort.

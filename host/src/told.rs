@@ -50,6 +50,15 @@ impl Told {
     /// Says it in headers.
     pub fn write(self, headers: &mut HeaderMap) {
         let Told { id, client, mount, captures } = self;
+        // Before the others: what is last takes the place of a field that is removed, and
+        // these are told in the order of the path.
+        for (name, value) in captures {
+            let name = HeaderName::try_from(format!("{CAPTURE_PREFIX}{name}"));
+            // A normalised path is in ASCII, and so are captures' names.
+            if let (Ok(name), Ok(value)) = (name, HeaderValue::try_from(value)) {
+                headers.insert(name, value);
+            }
+        }
         if let Ok(value) = HeaderValue::from_bytes(&id.digits()) {
             headers.insert(REQUEST_ID, value);
         }
@@ -58,13 +67,6 @@ impl Told {
         }
         if let Some(mount) = mount {
             headers.insert(BASE_PATH, mount);
-        }
-        for (name, value) in captures {
-            let name = HeaderName::try_from(format!("{CAPTURE_PREFIX}{name}"));
-            // A normalised path is in ASCII, and so are captures' names.
-            if let (Ok(name), Ok(value)) = (name, HeaderValue::try_from(value)) {
-                headers.insert(name, value);
-            }
         }
     }
 }

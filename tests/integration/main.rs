@@ -36,6 +36,7 @@ mod patience;
 mod pool;
 mod refusals;
 mod reload;
+mod sdk;
 mod shutdown;
 mod signing;
 mod sockets;

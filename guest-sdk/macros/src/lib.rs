@@ -2,16 +2,16 @@
 //! `squall_sdk::handler`.
 //!
 //! The macro knows nothing of the world that the component targets: it checks
-//! the shape of the function, leaves it as it is, and hands it to
+//! the shape of the function, leaves it as it is, and hands a call of it to
 //! `squall_sdk::__rt::export_handler!`.
 
 #![deny(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails by it"))]
 
-use proc_macro2::TokenStream;
-use quote::{quote, quote_spanned};
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Error, FnArg, ItemFn, ReturnType};
+use syn::{Error, FnArg, ItemFn, ReturnType, Signature, Type};
 
 /// The attribute itself is in the crate `squall-sdk-macros`.
 #[proc_macro_attribute]
@@ -37,8 +37,8 @@ fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
         }
     };
     match check(&arguments, &function) {
-        Ok(()) => {
-            let export = export(&function);
+        Ok(shape) => {
+            let export = export(&shape, &function);
             quote!(#function #export)
         }
         Err(error) => {
@@ -48,7 +48,15 @@ fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
     }
 }
 
-fn check(arguments: &TokenStream, function: &ItemFn) -> Result<(), Error> {
+/// What a function makes a handler by.
+enum Shape {
+    /// Being called for each request.
+    Answers,
+    /// Making a tower service, which is called for each request.
+    MakesService,
+}
+
+fn check(arguments: &TokenStream, function: &ItemFn) -> Result<Shape, Error> {
     if !arguments.is_empty() {
         return Err(Error::new_spanned(
             arguments,
@@ -56,46 +64,49 @@ fn check(arguments: &TokenStream, function: &ItemFn) -> Result<(), Error> {
         ));
     }
     let signature = &function.sig;
-    if signature.asyncness.is_none() {
-        return Err(Error::new(
-            signature.fn_token.span,
-            "a handler must be async: write `async fn`",
-        ));
-    }
     if !signature.generics.params.is_empty() {
         return Err(Error::new_spanned(
             &signature.generics,
             "a handler cannot be generic: the server calls exactly one function",
         ));
     }
-    if let Some(FnArg::Receiver(receiver)) = signature.inputs.first() {
-        return Err(Error::new_spanned(receiver, "a handler is a free function: it has no `self`"));
+    for input in &signature.inputs {
+        match input {
+            FnArg::Receiver(receiver) => {
+                return Err(Error::new_spanned(
+                    receiver,
+                    "a handler is a free function: it has no `self`",
+                ));
+            }
+            FnArg::Typed(input) => {
+                if let Type::ImplTrait(ty) = &*input.ty {
+                    return Err(Error::new_spanned(
+                        ty,
+                        "a handler cannot be generic: write the type of each argument",
+                    ));
+                }
+            }
+        }
     }
-    if let Some(second) = signature.inputs.iter().nth(1) {
-        return Err(Error::new_spanned(
-            second,
-            "a handler takes one argument, the `Request`, or none",
-        ));
+    if signature.asyncness.is_some() {
+        return Ok(Shape::Answers);
     }
-    Ok(())
+    // Without a result it can only have been meant to answer.
+    if signature.inputs.is_empty() && matches!(signature.output, ReturnType::Type(..)) {
+        return Ok(Shape::MakesService);
+    }
+    Err(Error::new(
+        signature.fn_token.span,
+        "a handler must be async: write `async fn`, or for one that makes a tower service \
+         `fn` without arguments",
+    ))
 }
 
-fn export(function: &ItemFn) -> TokenStream {
-    let name = &function.sig.ident;
-    // What is wrong with a type is said where it is written, not at the attribute,
-    // because the code that asks something of it claims to stand there.
-    let argument = function.sig.inputs.first().map(|input| {
-        let span = match input {
-            FnArg::Typed(input) => input.ty.span(),
-            FnArg::Receiver(_) => name.span(),
-        };
-        quote_spanned!(span=> ::squall_sdk::__rt::argument(request))
-    });
-    let span = match &function.sig.output {
-        ReturnType::Type(_, ty) => ty.span(),
-        ReturnType::Default => name.span(),
+fn export(shape: &Shape, function: &ItemFn) -> TokenStream {
+    let answer = match shape {
+        Shape::Answers => call(&function.sig),
+        Shape::MakesService => call_service(&function.sig),
     };
-    let response = quote_spanned!(span=> ::squall_sdk::__rt::respond(#name(#argument).await));
     quote! {
         // Exported macros live at the root of their crate, so a second handler in
         // any module of it is the error «defined multiple times» for this name.
@@ -104,10 +115,63 @@ fn export(function: &ItemFn) -> TokenStream {
         macro_rules! a_component_has_only_one_handler {
             () => {};
         }
-        ::squall_sdk::__rt::export_handler!(async |request: ::squall_sdk::Request| {
-            _ = &request;
-            #response
-        });
+        ::squall_sdk::__rt::export_handler!(async |request: ::squall_sdk::Request| { #answer });
+    }
+}
+
+/// Makes the arguments from the request, one after the other, and answers it.
+///
+/// What is wrong with a type is said where it is written, not at the attribute,
+/// because the code that asks something of it claims to stand there.
+fn call(signature: &Signature) -> TokenStream {
+    let types: Vec<&Type> = signature
+        .inputs
+        .iter()
+        .filter_map(|input| match input {
+            FnArg::Typed(input) => Some(&*input.ty),
+            FnArg::Receiver(_) => None,
+        })
+        .collect();
+    let arguments: Vec<Ident> = (0..types.len())
+        .map(|n| format_ident!("argument_{n}", span = Span::mixed_site()))
+        .collect();
+    let made = arguments.iter().zip(&types).enumerate().map(|(n, (argument, ty))| {
+        let made = if n + 1 < types.len() {
+            quote_spanned!(ty.span()=> ::squall_sdk::__rt::argument(&request).await)
+        } else {
+            quote_spanned!(ty.span()=> ::squall_sdk::__rt::last_argument(request).await)
+        };
+        quote! {
+            let #argument = match #made {
+                ::core::result::Result::Ok(argument) => argument,
+                ::core::result::Result::Err(response) => return response,
+            };
+        }
+    });
+    let name = &signature.ident;
+    let response = quote_spanned!(result(signature)=>
+        ::squall_sdk::__rt::respond(#name(#(#arguments),*).await));
+    quote!(_ = &request; #(#made)* #response)
+}
+
+/// Makes the service once. An instance has one thread, so that is once per instance.
+fn call_service(signature: &Signature) -> TokenStream {
+    let span = result(signature);
+    let mut name = signature.ident.clone();
+    name.set_span(name.span().located_at(span));
+    let app = quote_spanned!(span=> ::squall_sdk::__rt::App::new(#name()));
+    quote! {
+        ::std::thread_local! {
+            static APP: ::squall_sdk::__rt::App = #app;
+        }
+        APP.with(|app| app.call(request)).await
+    }
+}
+
+fn result(signature: &Signature) -> Span {
+    match &signature.output {
+        ReturnType::Type(_, ty) => ty.span(),
+        ReturnType::Default => signature.ident.span(),
     }
 }
 
@@ -144,6 +208,14 @@ mod tests {
             quote!(
                 async fn hello(mut request: http::Request<Body>) {}
             ),
+            quote!(
+                async fn hello(Path(id): Path<u64>, method: Method, Json(b): Json<B>) {}
+            ),
+            quote!(
+                fn app() -> axum::Router {
+                    axum::Router::new()
+                }
+            ),
         ] {
             let text = expand(TokenStream::new(), item.clone()).to_string();
             assert!(text.starts_with(&item.to_string()), "{text}");
@@ -160,6 +232,13 @@ mod tests {
                 none(),
                 quote!(
                     fn hello() {}
+                ),
+                "a handler must be async",
+            ),
+            (
+                none(),
+                quote!(
+                    fn hello(request: Request) -> Response {}
                 ),
                 "a handler must be async",
             ),
@@ -201,9 +280,9 @@ mod tests {
             (
                 none(),
                 quote!(
-                    async fn hello(a: Request, b: u32) {}
+                    async fn hello(a: impl Into<Body>) {}
                 ),
-                "takes one argument",
+                "write the type of each argument",
             ),
         ] {
             let found = fault(arguments, item);

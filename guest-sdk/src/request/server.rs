@@ -17,6 +17,20 @@ impl Request {
         }
     }
 
+    /// All parts of the path that the route names: names and values, in their order
+    /// in the path, decoded as for [`capture`](Request::capture).
+    ///
+    /// ```
+    /// use squall_sdk::Request;
+    ///
+    /// let request = Request::from(http::Request::new("")).with_capture("id", "7");
+    /// assert_eq!(request.captures(), [("id".to_owned(), "7".to_owned())]);
+    /// ```
+    pub fn captures(&self) -> Vec<(String, String)> {
+        let of_server = self.raw().map(RawRequest::captures).unwrap_or_default();
+        self.made.captures.iter().cloned().chain(of_server).collect()
+    }
+
     /// The path at which this handler is mounted, without a slash at the end:
     /// `/api`, or nothing at the root. Links within the handler begin with it.
     pub fn base_path(&self) -> Cow<'_, str> {

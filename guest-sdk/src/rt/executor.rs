@@ -48,7 +48,7 @@ pub(crate) fn cancel(id: Id) {
 
 /// Drops all futures that the handler which is being polled has spawned, and those that
 /// they have.
-#[cfg_attr(feature = "wasi-http", expect(dead_code, reason = "that world does not tell"))]
+#[cfg(any(test, not(feature = "wasi-http")))]
 pub(crate) fn cancel_request() {
     drop(EXECUTOR.with(|executor| {
         let request = executor.request.get();
@@ -184,6 +184,7 @@ impl Tasks {
         self.places[id.place].take()
     }
 
+    #[cfg(any(test, not(feature = "wasi-http")))]
     fn remove_all(&mut self, request: u64) -> Vec<Task> {
         let tasks = self.places.iter().flatten().filter(|task| task.request == request);
         let ids: Vec<Id> = tasks.map(|task| task.waker.id).collect();

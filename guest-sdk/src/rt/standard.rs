@@ -8,7 +8,7 @@
     clippy::unwrap_used,
     reason = "generated, see the README: the canonical ABI is pointers and lengths"
 )]
-mod bindings;
+pub(crate) mod bindings;
 mod incoming;
 mod outbound;
 mod outgoing;

@@ -1,6 +1,6 @@
-use squall_sdk::handler;
+use squall_sdk::{Method, handler};
 
 #[handler]
-async fn hello(_name: String) {}
+async fn hello(_method: Method, _id: u32) {}
 
 fn main() {}

@@ -3,7 +3,7 @@
 use futures_util::{StreamExt, stream};
 use serde::Serialize;
 use squall_sdk::time::{self, Instant};
-use squall_sdk::{Error, Json, Request, Result, config, fetch, handler};
+use squall_sdk::{Error, Json, Query, Result, config, fetch, handler};
 use std::time::Duration;
 
 /// How many URLs one request may name, so that it does not become many.
@@ -32,19 +32,16 @@ enum Outcome {
 }
 
 #[handler]
-async fn fan_out(request: Request) -> Result<Json<Vec<Report>>> {
-    let urls = urls(&request)?;
+async fn fan_out(Query(query): Query<Vec<(String, String)>>) -> Result<Json<Vec<Report>>> {
+    let urls = urls(query)?;
     let reports = stream::iter(urls.into_iter().map(report)).buffered(AT_ONCE);
     Ok(Json(reports.collect().await))
 }
 
 /// Those of the query, or else those of the config.
-fn urls(request: &Request) -> Result<Vec<String>> {
-    let mut urls: Vec<String> = request
-        .query::<Vec<(String, String)>>()?
-        .into_iter()
-        .filter_map(|(key, value)| (key == "url").then_some(value))
-        .collect();
+fn urls(query: Vec<(String, String)>) -> Result<Vec<String>> {
+    let named = query.into_iter().filter_map(|(key, value)| (key == "url").then_some(value));
+    let mut urls: Vec<String> = named.collect();
     if urls.is_empty() {
         let upstreams = config::get("upstreams").unwrap_or_default();
         let separators = |c: char| c == ',' || c.is_whitespace();

@@ -2,9 +2,7 @@
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use squall_sdk::{
-    IntoResponse, Json, Method, Request, Response, Result, StatusCode, handler, header,
-};
+use squall_sdk::{Body, Error, Json, Method, Result, StatusCode, handler, header};
 use std::fmt::Write;
 
 #[derive(Serialize)]
@@ -16,13 +14,11 @@ struct Receipt {
 }
 
 #[handler]
-async fn upload(request: Request) -> Result<Response> {
-    if !matches!(*request.method(), Method::POST | Method::PUT) {
-        let refusal =
-            (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "POST, PUT")], "send a body\n");
-        return Ok(refusal.into_response());
+async fn upload(method: Method, mut body: Body) -> Result<Json<Receipt>> {
+    if !matches!(method, Method::POST | Method::PUT) {
+        let refusal = Error::new(StatusCode::METHOD_NOT_ALLOWED, "send a body");
+        return Err(refusal.with_header(header::ALLOW, "POST, PUT"));
     }
-    let mut body = request.into_body();
     let (mut bytes, mut chunks) = (0, 0);
     let (mut sha256, mut crc32) = (Sha256::new(), crc32fast::Hasher::new());
     while let Some(chunk) = body.chunk().await? {
@@ -31,13 +27,12 @@ async fn upload(request: Request) -> Result<Response> {
         sha256.update(&chunk);
         crc32.update(&chunk);
     }
-    let receipt = Receipt {
+    Ok(Json(Receipt {
         bytes,
         chunks,
         sha256: hex(&sha256.finalize()),
         crc32: hex(&crc32.finalize().to_be_bytes()),
-    };
-    Ok(Json(receipt).into_response())
+    }))
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -52,12 +47,12 @@ fn hex(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
     use futures_executor::block_on;
-    use squall_sdk::ResponseExt;
+    use squall_sdk::{IntoResponse, ResponseExt};
 
     #[test]
     fn the_receipt_has_the_known_sums() {
-        let request = http_request("POST", "abc");
-        let receipt = block_on(block_on(upload(request)).unwrap().text()).unwrap();
+        let receipt = block_on(upload(Method::POST, "abc".into())).unwrap();
+        let receipt = block_on(receipt.into_response().text()).unwrap();
         let sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(
             receipt,
@@ -67,13 +62,8 @@ mod tests {
 
     #[test]
     fn only_uploads_are_taken() {
-        let response = block_on(upload(http_request("GET", ""))).unwrap();
+        let response = block_on(upload(Method::GET, Body::empty())).into_response();
         assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
         assert_eq!(response.headers()["allow"], "POST, PUT");
-    }
-
-    fn http_request(method: &str, body: &'static str) -> Request {
-        let request = squall_sdk::http::Request::builder().method(method);
-        request.body(body).unwrap().into()
     }
 }

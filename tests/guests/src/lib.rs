@@ -11,7 +11,18 @@ pub fn guest(name: &str) -> Vec<u8> {
     fs::read(&path).unwrap_or_else(|e| panic!("guest `{name}`: `{}`: {e}", path.display()))
 }
 
-/// Its file. `NAME_core` is `NAME_web` without WASI, as a core module.
+/// A guest of `tests/fixtures/sdk`, compiled.
+pub fn sdk_guest(name: &str) -> Vec<u8> {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    let folder = FOLDER.get_or_init(|| {
+        compile("tests/fixtures/sdk", "sdk", squall::build::TARGET, &["--examples"])
+    });
+    let path = folder.join(format!("{name}.wasm"));
+    fs::read(&path).unwrap_or_else(|e| panic!("guest `{name}`: `{}`: {e}", path.display()))
+}
+
+/// The file of a guest of `tests/fixtures`. `NAME_core` is `NAME_web` without WASI, as a
+/// core module.
 pub fn guest_path(name: &str) -> PathBuf {
     match name.strip_suffix("_core") {
         Some(name) => core_modules().join(format!("{name}_web.wasm")),
@@ -57,7 +68,7 @@ pub fn scratch() -> PathBuf {
 
 fn components() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
-    FOLDER.get_or_init(|| compile(squall::build::TARGET, &["--examples"]))
+    FOLDER.get_or_init(|| compile("tests/fixtures", "", squall::build::TARGET, &["--examples"]))
 }
 
 /// Only those that exist without WASI, and only if a test wants one.
@@ -65,22 +76,23 @@ fn core_modules() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
         let guests = ["hello_web", "sdk_web", "version_web"].map(|name| ["--example", name]);
-        compile("wasm32-unknown-unknown", guests.as_flattened())
+        compile("tests/fixtures", "", "wasm32-unknown-unknown", guests.as_flattened())
     })
 }
 
-/// Compiles fixtures; returns the folder that they are in.
-fn compile(target: &str, which: &[&str]) -> PathBuf {
-    let fixtures = root().join("tests/fixtures");
+/// Compiles examples of a crate, in a folder of its own below the scratch folder; returns
+/// the folder that they are in.
+fn compile(krate: &str, folder: &str, target: &str, which: &[&str]) -> PathBuf {
+    let (krate, scratch) = (root().join(krate), scratch().join(folder));
     #[expect(clippy::print_stderr, reason = "who waits for a test wants to know what for")]
     let mut say = |words: &str| eprintln!("{words}");
-    squall::build::add_target(&fixtures, target, &mut say).expect("the target for WebAssembly");
+    squall::build::add_target(&krate, target, &mut say).expect("the target for WebAssembly");
     let built = Command::new("cargo")
         .args(["build", "--quiet", "--release", "--target", target])
         .args(which)
-        .current_dir(fixtures)
-        .env("CARGO_TARGET_DIR", scratch())
+        .current_dir(&krate)
+        .env("CARGO_TARGET_DIR", &scratch)
         .status();
-    assert!(built.is_ok_and(|status| status.success()), "the fixtures do not compile");
-    scratch().join(target).join("release/examples")
+    assert!(built.is_ok_and(|status| status.success()), "`{}` does not compile", krate.display());
+    scratch.join(target).join("release/examples")
 }

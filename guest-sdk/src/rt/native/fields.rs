@@ -34,6 +34,15 @@ impl Unread {
         Some(self.text.slice(range))
     }
 
+    /// The rest of the names that begin so, and their values, as far as these are text.
+    pub(super) fn starting_with(&self, prefix: &str) -> Vec<(String, String)> {
+        let text = |range: Range| std::str::from_utf8(&self.text[range]).ok();
+        let pairs = self.ranges().filter_map(|(name, value)| {
+            Some((text(name)?.strip_prefix(prefix)?.to_owned(), text(value)?.to_owned()))
+        });
+        pairs.collect()
+    }
+
     /// All fields but pseudo-fields. The host has parsed them, so none is left out; if one
     /// were, that would be better than ending the component.
     pub(super) fn read(&self) -> HeaderMap {

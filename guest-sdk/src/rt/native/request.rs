@@ -75,6 +75,11 @@ impl RawRequest {
         self.head.text(&format!(":capture-{name}")).map(Cow::Borrowed)
     }
 
+    /// All of these, in the order of the path.
+    pub(crate) fn captures(&self) -> Vec<(String, String)> {
+        self.head.starting_with(":capture-")
+    }
+
     pub(crate) fn base_path(&self) -> Option<Cow<'_, str>> {
         self.head.text(":mount").map(Cow::Borrowed)
     }

@@ -8,7 +8,7 @@ use super::IncomingBody;
 use crate::Body;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
-use percent_encoding::percent_decode_str;
+use percent_encoding::{percent_decode, percent_decode_str};
 use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::net::IpAddr;
@@ -88,6 +88,16 @@ impl RawRequest {
     pub(crate) fn capture(&self, name: &str) -> Option<Cow<'_, str>> {
         let value = self.of_host(&format!("path-{name}"))?;
         Some(percent_decode_str(&value).decode_utf8_lossy().into_owned().into())
+    }
+
+    /// All of these, in the order of the path.
+    pub(crate) fn captures(&self) -> Vec<(String, String)> {
+        let prefix = format!("{HOST_PREFIX}path-");
+        let pairs = self.fields().copy_all().into_iter().filter_map(|(name, value)| {
+            let value = percent_decode(&value).decode_utf8_lossy().into_owned();
+            Some((name.strip_prefix(&prefix)?.to_owned(), value))
+        });
+        pairs.collect()
     }
 
     pub(crate) fn base_path(&self) -> Option<Cow<'_, str>> {

@@ -1,6 +1,8 @@
 use squall_sdk::{Request, handler};
 
 #[handler]
-async fn hello(_request: Request, _name: String) {}
+fn hello(_request: Request) -> &'static str {
+    "hello"
+}
 
 fn main() {}

@@ -1,0 +1,6 @@
+use squall_sdk::{Json, Method, handler};
+
+#[handler]
+async fn hello(_numbers: Json<Vec<u8>>, _method: Method) {}
+
+fn main() {}
