@@ -11,6 +11,8 @@ use std::net::IpAddr;
 /// The prefix of the request headers that tell a guest what the host knows.
 pub const RESERVED_PREFIX: &str = "squall-";
 
+pub const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
 const REQUEST_ID: HeaderName = HeaderName::from_static("squall-request-id");
 const CLIENT_ADDRESS: HeaderName = HeaderName::from_static("squall-client-address");
 const BASE_PATH: HeaderName = HeaderName::from_static("squall-base-path");
@@ -21,10 +23,18 @@ const CAPTURE_PREFIX: &str = "squall-path-";
 pub struct Told {
     pub id: RequestId,
     /// None if the host itself asks.
-    pub client: Option<Client>,
+    pub asked: Option<Asked>,
     /// The path below which the route takes everything.
     pub mount: Option<HeaderValue>,
     pub captures: Captures,
+}
+
+/// Where a request comes from.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    pub client: Client,
+    /// Who sent it here: the client, or a proxy. The last in `x-forwarded-for`.
+    pub peer: HeaderValue,
 }
 
 /// The client's address, also as a header's value, which is made once for a connection.
@@ -44,12 +54,12 @@ impl Client {
 impl Told {
     /// Of a request that no client sent.
     pub fn by_host(id: RequestId) -> Self {
-        Told { id, client: None, mount: None, captures: Captures::new() }
+        Told { id, asked: None, mount: None, captures: Captures::new() }
     }
 
     /// Says it in headers.
     pub fn write(self, headers: &mut HeaderMap) {
-        let Told { id, client, mount, captures } = self;
+        let Told { id, asked, mount, captures } = self;
         // Before the others: what is last takes the place of a field that is removed, and
         // these are told in the order of the path.
         for (name, value) in captures {
@@ -62,8 +72,9 @@ impl Told {
         if let Ok(value) = HeaderValue::from_bytes(&id.digits()) {
             headers.insert(REQUEST_ID, value);
         }
-        if let Some(client) = client {
+        if let Some(Asked { client, peer }) = asked {
             headers.insert(CLIENT_ADDRESS, client.value);
+            headers.append(FORWARDED_FOR, peer);
         }
         if let Some(mount) = mount {
             headers.insert(BASE_PATH, mount);

@@ -1,7 +1,7 @@
 //! Who the client is: the peer, or whom a chain of trusted proxies vouches for.
 
-use super::request::FORWARDED_FOR;
 use crate::policy::Ranges;
+use crate::told::FORWARDED_FOR;
 use http::HeaderMap;
 use std::net::{IpAddr, SocketAddr};
 

@@ -211,11 +211,11 @@ impl ConnectionClock {
     }
 
     /// A response is complete, or given up.
-    pub(super) fn end_request(&self, complete: bool) {
+    pub(super) fn end_request(&self, complete: bool, now: Instant) {
         let mut state = self.lock();
         state.open -= 1;
         state.broke_off |= state.ends_by_closing && !complete;
-        state.waiting = Waiting::Idle(Instant::now());
+        state.waiting = Waiting::Idle(now);
     }
 
     /// Whether an idle client can be told that it is left, so that it knows that what
@@ -274,7 +274,7 @@ mod tests {
     fn who_waited_for_its_answers_end_is_idle_from_then_on() {
         let (clock, limits) = (ConnectionClock::new(Protocol::Http1), ServerLimits::default());
         clock.begin_request(Version::HTTP_11, false);
-        clock.end_request(true);
+        clock.end_request(true, Instant::now());
         clock.write_blocked();
         std::thread::sleep(Duration::from_millis(2));
         let taken = Instant::now();

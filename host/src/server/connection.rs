@@ -106,6 +106,10 @@ async fn first_bytes(
     }
 }
 
+/// The most fields of a head that hyper takes unless it is told a number
+/// (`http1::Builder::max_headers`).
+const HYPER_FIELDS: usize = 100;
+
 fn http1_builder(limits: &ServerLimits) -> http1::Builder {
     let mut builder = http1::Builder::new();
     // Time limits are the clock's: hyper's own for heads would also end idle
@@ -115,8 +119,13 @@ fn http1_builder(limits: &ServerLimits) -> http1::Builder {
         // Whether a client that closed its side has gone is the clock's to say.
         .half_close(true)
         .header_read_timeout(None)
-        .max_buf_size(limits.head_size.to_usize())
-        .max_headers(usize::try_from(limits.head_fields).unwrap_or(usize::MAX));
+        .max_buf_size(limits.head_size.to_usize());
+    let fields = usize::try_from(limits.head_fields).unwrap_or(usize::MAX);
+    // hyper clears room for as many as it is told for each request, which is 1,700
+    // instructions; for as many as it takes by itself it does not.
+    if fields != HYPER_FIELDS {
+        builder.max_headers(fields);
+    }
     builder
 }
 

@@ -129,11 +129,12 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        self.clock.end_request(self.complete);
+        let now = Instant::now();
+        self.clock.end_request(self.complete, now.into());
         if !self.complete && self.fault.is_none() {
             self.fail(&Fault::plain(FaultKind::Cancelled));
         }
-        let duration = self.began.elapsed();
+        let duration = now.duration_since(self.began);
         if let Some(status) = self.status {
             self.meter.requests.count(status.as_u16());
         }

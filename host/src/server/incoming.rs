@@ -56,15 +56,15 @@ pub(super) fn bounded(
     headers: &HeaderMap,
     limits: &HandlerLimits,
 ) -> Result<(Body, Option<Arc<BodyWatch>>), Fault> {
+    if incoming.is_end_stream() {
+        return Ok((Body::empty(), None));
+    }
     let limit = limits.body_size.get();
     if let Some(declared) = declared_length(headers)
         && declared > limit
     {
         let text = format!("{declared} bytes, and `body_size` is {}", limits.body_size);
         return Err(Fault::new(FaultKind::BodyTooLarge, text));
-    }
-    if incoming.is_end_stream() {
-        return Ok((Body::empty(), None));
     }
     let watch = Arc::new(BodyWatch::default());
     let body = Bounded {

@@ -8,15 +8,14 @@ use crate::headers::strip_hop_by_hop;
 use crate::limits::ServerLimits;
 use crate::path::normalise;
 use crate::policy::Ranges;
-use crate::told::{Client, RESERVED_PREFIX};
+use crate::told::RESERVED_PREFIX;
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, COOKIE, HOST, HeaderName, TE};
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderValue, Method, Uri};
 use std::borrow::Cow;
-
-pub(super) const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+use std::net::IpAddr;
 
 /// Headers that say where a request came from: believed from trusted proxies only.
 const FORWARDED: [&str; 7] = [
@@ -107,12 +106,10 @@ fn size(headers: &HeaderMap) -> u64 {
     headers.iter().map(field).sum::<usize>() as u64
 }
 
-/// Removes what a client must not say to a guest, and adds the peer to those on the
-/// request's way.
-pub(super) fn cleanse(headers: &mut HeaderMap, peer: &Client, trusted: &Ranges) {
+/// Removes what a client must not say to a guest.
+pub(super) fn cleanse(headers: &mut HeaderMap, peer: IpAddr, trusted: &Ranges) {
     strip_hop_by_hop(headers);
-    remove_forged(headers, trusted.contains(peer.address));
-    headers.append(FORWARDED_FOR, peer.value.clone());
+    remove_forged(headers, trusted.contains(peer));
 }
 
 /// Removes what a client must not say from the trailers of its body: the same, and

@@ -15,7 +15,7 @@ use crate::fault::{self, Fault};
 use crate::limits::ServerLimits;
 use crate::route::Found;
 use crate::site::Goal;
-use crate::told::{Client, Told};
+use crate::told::{Asked, Client, Told};
 use http::header::CONNECTION;
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, StatusCode};
@@ -90,9 +90,10 @@ impl hyper::service::Service<Request<Incoming>> for Service {
         ));
         let step = match normalise_head(&mut head, self.protocol, &self.limits) {
             Ok(host) => {
-                cleanse(&mut head.headers, &self.peer, &server.trusted_proxies);
+                cleanse(&mut head.headers, self.peer.address, &server.trusted_proxies);
                 exchange.host = host;
-                route(server, head, body, self.client(client), exchange)
+                let asked = Asked { client: self.client(client), peer: self.peer.value.clone() };
+                route(server, head, body, asked, exchange)
             }
             Err(fault) => Step::refused(&fault, exchange),
         };
@@ -106,7 +107,7 @@ fn route(
     server: &Server,
     head: Parts,
     body: Incoming,
-    client: Client,
+    asked: Asked,
     exchange: Box<Exchange>,
 ) -> Step {
     let site = server.registry.site();
@@ -118,7 +119,7 @@ fn route(
     match goal {
         Goal::Handler { index, base } => {
             let (id, mount) = (exchange.id, base.clone());
-            let told = Told { id, client: Some(client), mount, captures };
+            let told = Told { id, asked: Some(asked), mount, captures };
             errand::run(Errand { head, body, told, exchange }, site.generation(*index))
         }
         Goal::Status(code) => Step::now(status(*code), exchange),

@@ -41,7 +41,8 @@ use tokio::time::{Instant, timeout_at};
 /// Between two looks whether a handler still waits for its client.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
-/// One request on its way to an instance.
+/// One request on its way to an instance. Boxed where it waits, because it is large and
+/// changes hands five times.
 #[derive(Debug)]
 pub(crate) struct Job {
     pub(crate) request: Request<Body>,
@@ -69,7 +70,7 @@ struct State {
     /// All instances, for ending them.
     seats: Vec<Arc<Seat>>,
     busy: usize,
-    waiting: VecDeque<Job>,
+    waiting: VecDeque<Box<Job>>,
     stage: Stage,
 }
 
@@ -127,7 +128,7 @@ impl Pool {
         let reads = if request.method() == Method::HEAD { Reads::Head } else { Reads::All };
         let call = Call::new(told.id, reads, limits);
         let ticket = Ticket::new(call.clone());
-        let dispatched = self.dispatch(Job { request, told, call });
+        let dispatched = self.dispatch(Box::new(Job { request, told, call }));
         let pool = self.clone();
         async move {
             dispatched?;
@@ -247,7 +248,7 @@ impl Pool {
     }
 
     /// Gives `job` to an instance, or lets it wait.
-    fn dispatch(self: &Arc<Self>, job: Job) -> Result<(), Fault> {
+    fn dispatch(self: &Arc<Self>, job: Box<Job>) -> Result<(), Fault> {
         let mut state = self.lock();
         if let Some((seat, _)) = state.available.pop() {
             state.give(&seat, job);
@@ -288,7 +289,7 @@ impl Pool {
     }
 
     /// The next request that somebody still wants.
-    fn next_waiting(&self, state: &mut State) -> Option<Job> {
+    fn next_waiting(&self, state: &mut State) -> Option<Box<Job>> {
         let job =
             std::iter::from_fn(|| state.waiting.pop_front()).find(|job| !job.call.is_abandoned());
         self.meter.queue.set(state.waiting.len());
@@ -296,7 +297,7 @@ impl Pool {
     }
 
     /// An instance with its first request, which is to be launched.
-    fn start(self: &Arc<Self>, state: &mut State, slot: Slot, job: Job) -> Instance {
+    fn start(self: &Arc<Self>, state: &mut State, slot: Slot, job: Box<Job>) -> Instance {
         let seat = Arc::new(Seat::default());
         if state.stage > Stage::Serving {
             seat.retire();
@@ -325,7 +326,7 @@ impl Pool {
 impl State {
     /// Hands `job` to an instance, which is busy until it comes to rest. Under the
     /// pool's lock, so that an instance that looks for work never misses it.
-    fn give(&mut self, seat: &Arc<Seat>, job: Job) {
+    fn give(&mut self, seat: &Arc<Seat>, job: Box<Job>) {
         if !seat.busy.swap(true, Ordering::Relaxed) {
             self.busy += 1;
         }

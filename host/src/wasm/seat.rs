@@ -26,7 +26,7 @@ pub(crate) struct Seat {
     taken: AtomicU64,
     /// The tick at which the guest was last let run.
     slice: AtomicU64,
-    inbox: Mutex<VecDeque<Job>>,
+    inbox: Mutex<VecDeque<Box<Job>>>,
     /// Something for the instance to look at: a job, or an order to end.
     mail: AtomicBool,
     /// How often the instance has looked whether there is mail.
@@ -77,7 +77,7 @@ struct Running {
 impl Seat {
     // What the pool does.
 
-    pub(crate) fn assign(self: &Arc<Self>, job: Job) {
+    pub(crate) fn assign(self: &Arc<Self>, job: Box<Job>) {
         job.call.sit(self);
         self.taken.fetch_add(1, Ordering::Relaxed);
         self.inbox.lock().push_back(job);
@@ -85,7 +85,7 @@ impl Seat {
     }
 
     /// Takes back the requests that the instance has not begun.
-    pub(crate) fn give_back(&self) -> VecDeque<Job> {
+    pub(crate) fn give_back(&self) -> VecDeque<Box<Job>> {
         let jobs = std::mem::take(&mut *self.inbox.lock());
         for job in &jobs {
             job.call.stand_up();
@@ -179,7 +179,7 @@ impl Seat {
         self.blocked.store(blocked && self.is_ready(), Ordering::Relaxed);
     }
 
-    pub(crate) fn next_job(&self) -> Option<Job> {
+    pub(crate) fn next_job(&self) -> Option<Box<Job>> {
         self.inbox.lock().pop_front()
     }
 

@@ -4,7 +4,7 @@ use super::fields::{Writer, text_of};
 use super::incoming::to_body;
 use super::{Fields, Request};
 use crate::body::Body;
-use crate::told::Told;
+use crate::told::{FORWARDED_FOR, Told};
 use crate::wasm::data::Data;
 use http::header::HOST;
 use http::request::Parts;
@@ -34,8 +34,8 @@ fn to_head(head: &Parts, told: &Told) -> Fields {
     to.push(b":authority", authority.as_bytes());
     to.push(b":path", path.as_bytes());
     to.push(b":id", &told.id.digits());
-    if let Some(client) = &told.client {
-        to.push(b":client", client.value.as_bytes());
+    if let Some(asked) = &told.asked {
+        to.push(b":client", asked.client.value.as_bytes());
     }
     if let Some(mount) = &told.mount {
         to.push(b":mount", mount.as_bytes());
@@ -50,23 +50,26 @@ fn to_head(head: &Parts, told: &Told) -> Fields {
             to.push(name.as_str().as_bytes(), value.as_bytes());
         }
     }
+    if let Some(asked) = &told.asked {
+        to.push(FORWARDED_FOR.as_str().as_bytes(), asked.peer.as_bytes());
+    }
     to.finish()
 }
 
 const CAPTURE: &str = ":capture-";
 
-/// As many pseudo-fields as there are without captures.
-const PSEUDO: usize = 7;
+/// As many fields as the host adds, without captures.
+const PSEUDO: usize = 8;
 
 /// What these take at most, without authority, path and mount: names, a method, a scheme,
-/// an id, an address.
-const PSEUDO_TEXT: usize = 128;
+/// an id, two addresses.
+const PSEUDO_TEXT: usize = 192;
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::id::RequestId;
-    use crate::told::Client;
+    use crate::told::{Asked, Client};
     use http::HeaderValue;
 
     fn lines(fields: &Fields) -> Vec<String> {
@@ -88,7 +91,10 @@ mod tests {
         let id = RequestId::next();
         let told = Told {
             id,
-            client: Some(Client::new([192, 0, 2, 1].into())),
+            asked: Some(Asked {
+                client: Client::new([192, 0, 2, 1].into()),
+                peer: HeaderValue::from_static("10.0.0.1"),
+            }),
             mount: Some(HeaderValue::from_static("/a")),
             captures: vec![("rest".into(), "b%20c".into())],
         };
@@ -105,6 +111,7 @@ mod tests {
                 ":capture-rest=b c",
                 "x=1",
                 "x=2",
+                "x-forwarded-for=10.0.0.1",
             ]
         );
         let (head, ()) = http::Request::new(()).into_parts();

@@ -97,12 +97,12 @@ struct Task<H: Handle> {
 }
 
 fn begin<H: Handle>(
-    job: Job,
+    job: Box<Job>,
     accessor: &Accessor<Data>,
     handle: H,
     seat: &Seat,
 ) -> wasmtime::Result<Task<H>> {
-    let Job { request, told, call } = job;
+    let Job { request, told, call } = *job;
     let started = accessor.with(|mut access| {
         let mut store = access.as_context_mut();
         let params = H::params(&mut store, request, told)?;

@@ -46,7 +46,7 @@ async fn serve(
 }
 
 /// Waits for a request; none if the instance is to end.
-async fn next_job(instance: &Instance) -> Option<Job> {
+async fn next_job(instance: &Instance) -> Option<Box<Job>> {
     let seat = &instance.seat;
     seat.set_ready(true);
     let job = poll_fn(|_| {
@@ -65,10 +65,10 @@ async fn next_job(instance: &Instance) -> Option<Job> {
 async fn answer(
     store: &mut Store<Data>,
     proxy: &Proxy,
-    job: Job,
+    job: Box<Job>,
     instance: &Instance,
 ) -> wasmtime::Result<()> {
-    let Job { mut request, told, call } = job;
+    let Job { mut request, told, call } = *job;
     told.write(request.headers_mut());
     instance.seat.begin(None, &call);
     let request = request.map(|body| body.map_err(wasi_error));
