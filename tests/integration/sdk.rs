@@ -133,6 +133,13 @@ fn a_cookie_is_signed_only_with_a_key() {
     assert!(!reply.text().contains("key"), "{}", reply.text());
     assert_eq!(reply.header("set-cookie"), None);
     server.await_log("this handler has no signing key");
+
+    let site = Site::handler(&sdk_guest("arguments"), "signing_keys = [{ file = \"key\" }]");
+    site.write("key", "0123456789abcdef0123456789abcdef");
+    let server = site.start();
+    let reply = server.get("/signed");
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    assert!(reply.header("set-cookie").is_some());
 }
 
 #[test]

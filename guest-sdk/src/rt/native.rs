@@ -85,7 +85,8 @@ pub async fn serve(
 ) -> Result<GuestResponse, GuestError> {
     panics::tell();
     let request = Request::from_raw(RawRequest::new(request));
-    executor::run(gone::unless_gone(handler(request))).await.map(outgoing::response)
+    // What is left of a response is spawned, and must be begun in the same turn.
+    executor::run(async { gone::unless_gone(handler(request)).await.map(outgoing::response) }).await
 }
 
 /// Nanoseconds of a clock that never goes back.
