@@ -8,8 +8,12 @@ use crate::support::{SOON, eventually_eq};
 use squall_test_guests::guest;
 
 /// The guests, and what they say before `-all`, `-hold` and `-in-turn`.
-const WAYS: [(&str, &str); 3] =
-    [("faults02", "/connect"), ("faults03", "/connect"), ("faults03", "/connect3")];
+const WAYS: [(&str, &str); 4] = [
+    ("faults02", "/connect"),
+    ("faults03", "/connect"),
+    ("faults03", "/connect3"),
+    ("faults_web", "/connect"),
+];
 
 /// A handler that may have two connections to `service`, by HTTP or without.
 fn serve(world: &str, service: &Upstream) -> Server {

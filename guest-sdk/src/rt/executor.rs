@@ -313,7 +313,9 @@ mod tests {
             let _sender: oneshot::Sender<()> = sender;
             std::future::pending::<()>().await;
         };
-        block_on(run(async { drop(spawn(hold(other))) }));
+        block_on(run(async {
+            spawn(hold(other));
+        }));
         block_on(run(async {
             spawn(async move {
                 spawn(hold(nested));
