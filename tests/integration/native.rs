@@ -251,3 +251,10 @@ fn what_it_asks_others_is_held_to_its_words() {
         assert!(told.contains("Error::Invalid"), "{wrong}: {told}");
     }
 }
+
+#[test]
+fn a_health_request_is_told_like_any_other() {
+    let server = Site::handler(&guest("faults_web"), "health = \"/log-health\"").start();
+    server.await_log("health: client=None");
+    assert_eq!(server.get("/").text(), "ok");
+}

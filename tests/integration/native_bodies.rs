@@ -162,7 +162,8 @@ fn a_client_that_asks_before_it_sends_is_answered() {
 #[test]
 fn a_body_that_breaks_is_told_to_the_guest_that_reads_it() {
     // With a neighbour, for whom the instance lives on.
-    let server = one_thread("faults_web", "body_size = \"10 KiB\"\nbody_gap = \"300ms\"");
+    let limits = "instances = 1\nbody_size = \"10 KiB\"\nbody_gap = \"300ms\"";
+    let server = one_thread("faults_web", limits);
     let address = server.address;
     let neighbour = std::thread::spawn(move || client::get(address, "/sleep-ms?2500").text());
     server.await_in_flight(1);

@@ -9,8 +9,12 @@ use squall_test_guests::guest;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// One thread, so that all requests are in one instance.
-fn serve(name: &str, handler: &str) -> Server {
+/// All requests are in one instance.
+fn serve(name: &str, limits: &str) -> Server {
+    serve_as(name, &format!("[handlers.app.limits]\ninstances = 1\n{limits}"))
+}
+
+fn serve_as(name: &str, handler: &str) -> Server {
     let app = format!("outbound = [\"http://127.0.0.1:*\"]\n{handler}");
     site_with_canary(&guest(name), &app).env("TOKIO_WORKER_THREADS", "1").start()
 }
@@ -110,7 +114,7 @@ fn the_sdk_drops_a_handler_whose_client_leaves_and_what_it_has_begun() {
 #[test]
 fn the_sdk_stops_writing_to_a_client_that_left() {
     // What nobody reads is taken for a while, for the sake of guests that do not look.
-    let mut server = serve("sdk_web", "[handlers.app.limits]\ndiscard = \"10 B\"");
+    let mut server = serve("sdk_web", "discard = \"10 B\"");
     let after = Aftermath::begin(&server);
     let neighbour = stay(&server, "/sleep?2000");
     server.await_in_flight(1);
@@ -129,12 +133,12 @@ fn the_sdk_stops_writing_to_a_client_that_left() {
 #[test]
 fn what_goes_on_after_the_answer_is_not_cut_short() {
     for handler in ["", "isolation = \"request\""] {
-        let server = serve("sdk_web", handler);
+        let server = serve_as("sdk_web", handler);
         let mut wire = ask(&server, "/after?300");
         assert_eq!(wire.reply().text(), "answered");
         drop(wire);
         server.await_log("/after went on to its end");
-        let server = serve("faults_web", handler);
+        let server = serve_as("faults_web", handler);
         let mut wire = ask(&server, "/gone-after?300");
         assert_eq!(wire.reply().text(), "answered");
         drop(wire);
@@ -147,7 +151,7 @@ fn what_goes_on_after_the_answer_is_not_cut_short() {
 #[test]
 fn who_is_told_and_goes_on_is_ended_in_time() {
     let upstream = Upstream::silent();
-    let limits = "[handlers.app.limits]\npost_return = \"300ms\"\nhead_deadline = \"1m\"";
+    let limits = "post_return = \"300ms\"\nhead_deadline = \"1m\"";
     let server = serve("faults_web", limits);
     let neighbour = stay(&server, "/sleep-ms?2500");
     server.await_in_flight(1);
@@ -174,7 +178,7 @@ fn who_asks_again_whether_its_client_left_is_told_again() {
 
 #[test]
 fn an_instance_of_one_request_ends_with_its_client() {
-    let mut server = serve("sdk_web", "isolation = \"request\"");
+    let mut server = serve_as("sdk_web", "isolation = \"request\"");
     let after = Aftermath::begin(&server);
     let upstream = Upstream::silent();
     let wires: Vec<Wire> =

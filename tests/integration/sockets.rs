@@ -8,8 +8,12 @@ use crate::support::{SOON, eventually_eq};
 use squall_test_guests::guest;
 
 /// The guests, and what they say before `-all`, `-hold` and `-in-turn`.
-const WAYS: [(&str, &str); 3] =
-    [("faults02", "/connect"), ("faults03", "/connect"), ("faults03", "/connect3")];
+const WAYS: [(&str, &str); 4] = [
+    ("faults02", "/connect"),
+    ("faults03", "/connect"),
+    ("faults03", "/connect3"),
+    ("faults_web", "/connect"),
+];
 
 /// A handler that may have two connections to `service`, by HTTP or without.
 fn serve(world: &str, service: &Upstream) -> Server {
@@ -60,7 +64,8 @@ fn sockets_of_guests_are_outbound_connections() {
         let held = hold(&server, way, 2, &service);
         eventually_eq(SOON, "open sockets", &2.0, || open(&server));
         let text = server.get(&format!("/fetch?{url}")).text();
-        assert!(text.contains("ConnectionLimitReached"), "{world} {way}: {text}");
+        let told = text.contains("ConnectionLimitReached") || text.contains("Error::Limit");
+        assert!(told, "{world} {way}: {text}");
         assert_eq!(server.get(&format!("{way}-all?1*{address}")).text(), "e", "{world} {way}");
         held.reset();
         eventually_eq(SOON, "giving back", &0.0, || open(&server));

@@ -314,7 +314,9 @@ mod tests {
             let _sender: oneshot::Sender<()> = sender;
             std::future::pending::<()>().await;
         };
-        block_on(run(async { _ = spawn(hold(other)) }));
+        block_on(run(async {
+            spawn(hold(other));
+        }));
         block_on(run(async {
             spawn(async move {
                 spawn(hold(nested));
