@@ -9,11 +9,13 @@ mod check;
 mod place;
 mod raw;
 mod source;
+mod state;
 
 pub use address::{parse_admin, parse_listen};
 pub use source::{CONFIG_FILE, Reading, Source};
+pub use state::{Durability, SchemaChange, State, StateUrl};
 
-use crate::id::HandlerName;
+use crate::id::{HandlerName, SchemaNumber};
 use crate::limits::{HandlerLimits, ServerLimits};
 use crate::policy::{OutboundGrants, Ranges, TcpGrants};
 use crate::route::RouteKey;
@@ -34,6 +36,8 @@ pub struct Config {
     /// Peers whose `x-forwarded-for` is believed.
     pub trusted_proxies: Ranges,
     pub access_log: Option<AccessLog>,
+    /// What handlers keep is kept there.
+    pub state: State,
     pub limits: ServerLimits,
     pub handlers: BTreeMap<HandlerName, HandlerConfig>,
     pub routes: Vec<(RouteKey, Target)>,
@@ -71,6 +75,9 @@ pub struct HandlerConfig {
     /// A path that a new generation must answer with 2xx before it replaces the
     /// old one.
     pub health: Option<String>,
+    /// Which state the component understands, in place of what it says itself.
+    pub schema: Option<SchemaNumber>,
+    pub schema_change: SchemaChange,
     pub grants: Grants,
     pub limits: HandlerLimits,
 }
@@ -108,6 +115,8 @@ pub struct Grants {
     /// The same, from a place outside the config file; never printed.
     pub secrets: BTreeMap<String, SecretSource>,
     pub folders: Vec<Folder>,
+    /// The names of its buckets.
+    pub key_value: Vec<String>,
 }
 
 /// Where a secret's value comes from.
@@ -129,7 +138,7 @@ impl Folder {
     /// What is wrong with writing to it, if it holds something precious.
     pub fn why_not_written(&self) -> String {
         format!(
-            "`{}` holds the config, or a component, crate, secret or `outbound_ca`, and who may write there could grant itself anything; grant a folder of its own",
+            "`{}` holds the config, the state, or a component, crate, secret or `outbound_ca`, and who may write there could grant itself anything; grant a folder of its own",
             self.host.display()
         )
     }

@@ -8,7 +8,7 @@
 //!
 //! - words: [`limits`], [`id`], [`body`], [`headers`], [`fault`], [`meter`]
 //! - facts: [`path`], [`route`], [`policy`], [`config`]
-//! - services: [`logging`], [`offload`], [`files`], [`upstream`]
+//! - services: [`logging`], [`offload`], [`files`], [`upstream`], [`store`]
 //! - guests: [`wasm`]
 //! - the site: [`site`]
 //! - edges: [`server`], [`ops`]
@@ -30,6 +30,7 @@ pub mod logging;
 pub mod offload;
 pub mod files;
 pub mod upstream;
+pub mod store;
 
 pub mod wasm;
 

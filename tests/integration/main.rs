@@ -37,6 +37,7 @@ mod sockets;
 mod slots;
 mod slow_readers;
 mod start;
+mod state;
 mod statics;
 mod streams;
 mod structure;

@@ -6,6 +6,7 @@ mod limits;
 mod problems;
 mod route;
 mod server;
+mod state;
 
 pub(super) use handler::check_name;
 pub(super) use problems::Problems;
@@ -28,7 +29,7 @@ pub(super) fn config(raw: raw::Raw, file: &Path) -> (Config, Problems) {
     let base = file.parent().unwrap_or(Path::new(""));
     let mut problems = Problems::default();
     let outbound_ca = raw.server.outbound_ca.as_ref().map(|path| base.join(path));
-    let server = server::server(raw.server, &mut problems);
+    let server = server::server(raw.server, base, &mut problems);
     let defaults = handler_defaults(&raw.limits, &server.limits, &mut problems);
     let names: Vec<String> = raw.handlers.keys().cloned().collect();
     let mut handlers = BTreeMap::new();
@@ -42,7 +43,7 @@ pub(super) fn config(raw: raw::Raw, file: &Path) -> (Config, Problems) {
             handlers.insert(HandlerName::new(&name), handler);
         }
     }
-    for (name, problem) in ways_to_the_config(&handlers, base) {
+    for (name, problem) in ways_to_the_config(&handlers, base, server.state.file()) {
         handlers.remove(&name);
         problems.add(problem.below(name.as_str()).below("handlers"));
     }
@@ -100,13 +101,15 @@ fn routes(
     routes
 }
 
-/// The handlers that could write the config or what handlers are made of, and so give
-/// themselves every grant. By names only: where they lead is known when they are opened.
+/// The handlers that could write the config, what handlers are made of or what they keep,
+/// and so give themselves every grant. By names only: where they lead is known when they are opened.
 fn ways_to_the_config(
     handlers: &BTreeMap<HandlerName, HandlerConfig>,
     base: &Path,
+    state: Option<&Path>,
 ) -> Vec<(HandlerName, Problem)> {
     let mut precious = vec![plain(base)];
+    precious.extend(state.map(plain));
     precious.extend(handlers.values().flat_map(HandlerConfig::precious).map(|path| plain(&path)));
     let mut found = Vec::new();
     for (name, handler) in handlers {

@@ -8,6 +8,7 @@ use crate::fault::{Fault, FaultKind};
 use crate::id::{GenerationNumber, HandlerName, RequestId};
 use crate::limits::HandlerLimits;
 use crate::meter::HandlerMeter;
+use crate::store::Buckets;
 use crate::wasm::{Component, Pool};
 use http::{Request, Response};
 use std::sync::Arc;
@@ -52,6 +53,7 @@ pub struct Generation {
     pub config: HandlerConfig,
     pub loaded_at: SystemTime,
     pub(super) given: Given,
+    pub(super) buckets: Buckets,
     handler: Arc<Handler>,
     pub(super) pool: Arc<Pool>,
 }
@@ -62,6 +64,7 @@ impl Generation {
         component: Component,
         config: HandlerConfig,
         given: Given,
+        buckets: Buckets,
         handler: Arc<Handler>,
         pool: Arc<Pool>,
     ) -> Arc<Self> {
@@ -73,6 +76,7 @@ impl Generation {
             config,
             loaded_at: SystemTime::now(),
             given,
+            buckets,
             handler,
             pool,
         })

@@ -1,10 +1,10 @@
-//! What no handler may write: the config, and what handlers are made of. The config's
+//! What no handler may write: the config, what handlers are made of, and what they keep. The config's
 //! check compares names; here the links are followed. Everything here blocks.
 
 use super::refusal::LoadError;
 use super::watch::folders_of;
 use crate::config::{Access, Config, Folder, HandlerConfig};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Where the precious files of a config really are, with every link on the way.
 #[derive(Debug)]
@@ -16,7 +16,11 @@ impl Precious {
             return Precious(Vec::new());
         }
         let of_handlers = config.handlers.values().flat_map(HandlerConfig::precious);
-        let places = config.file.iter().cloned().chain(of_handlers).flat_map(|path| {
+        // It may be made only later, and its folder too.
+        let mut state = config.state.file().into_iter().flat_map(Path::ancestors);
+        let state = state.find(|path| path.exists()).map(Path::to_owned);
+        let whole = config.file.iter().cloned().chain(state);
+        let places = whole.chain(of_handlers).flat_map(|path| {
             let mut places = folders_of(&path);
             places.push(path);
             places

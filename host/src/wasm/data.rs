@@ -11,6 +11,7 @@ use crate::id::{GenerationNumber, HandlerName};
 use crate::limits::HandlerLimits;
 use crate::meter::HandlerMeter;
 use crate::policy::TcpGrants;
+use crate::store::Buckets;
 use crate::upstream::Upstream;
 use std::cell::Cell;
 use std::sync::Arc;
@@ -30,6 +31,7 @@ pub(crate) struct Blueprint {
     pub(crate) values: Arc<WasiConfigVariables>,
     pub(crate) environment: Vec<(String, String)>,
     pub(crate) folders: GrantedFolders,
+    pub(crate) buckets: Buckets,
     pub(crate) tcp: Arc<TcpGrants>,
     pub(crate) upstream: Arc<Upstream>,
     pub(crate) meter: Arc<HandlerMeter>,
@@ -43,6 +45,7 @@ pub(crate) struct Data {
     pub(crate) outbound: Outbound,
     pub(crate) sockets: Sockets,
     pub(crate) values: Arc<WasiConfigVariables>,
+    pub(crate) buckets: Buckets,
     pub(crate) limiter: Limiter,
     pub(crate) log: GuestLog,
     pub(crate) seat: Arc<Seat>,
@@ -91,6 +94,7 @@ impl Blueprint {
             outbound: Outbound::new(self, seat),
             sockets,
             values: self.values.clone(),
+            buckets: self.buckets.clone(),
             limiter: Limiter::new(limits),
             log,
             seat: seat.clone(),

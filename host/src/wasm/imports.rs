@@ -1,10 +1,11 @@
-//! What the host offers to guests: WASI 0.2 and 0.3, and the few functions of it
-//! that we put our own in place of.
+//! What the host offers to guests: WASI 0.2 and 0.3, the few functions of it that we
+//! put our own in place of, and state.
 //!
 //! Everything is linked for every component; what a handler may reach is decided
 //! when it calls, by its grants.
 
 mod clocks;
+mod keyvalue;
 mod log;
 mod outbound;
 mod reporter;
@@ -39,6 +40,7 @@ pub(super) fn linker(engine: &Engine, concurrency: Concurrency) -> wasmtime::Res
         wasmtime_wasi::p3::add_to_linker(&mut linker)?;
         http03::add_to_linker(&mut linker)?;
     }
+    keyvalue::add_to_linker(&mut linker)?;
     linker.allow_shadowing(true);
     sockets::add_to_linker(&mut linker, concurrency)?;
     if concurrency == Concurrency::Many {

@@ -64,6 +64,10 @@ impl Outbound {
         }
     }
 
+    pub(super) fn reporter(&self) -> &Reporter {
+        &self.reporter
+    }
+
     fn set_sender(&self, call: Option<Arc<Call>>) {
         *self.sender.lock() = call;
     }
