@@ -55,6 +55,12 @@ impl Config {
         config
     }
 
+    /// The file with the state of handlers, if any of them has some.
+    pub fn state_file(&self) -> Option<&Path> {
+        let keeps = |handler: &HandlerConfig| !handler.grants.key_value.is_empty();
+        self.state.file().filter(|_| self.handlers.values().any(keeps))
+    }
+
     /// The folders that routes lead to.
     pub fn static_folders(&self) -> impl Iterator<Item = &Path> {
         self.routes.iter().filter_map(|(_, target)| match target {
@@ -135,10 +141,18 @@ pub struct Folder {
 }
 
 impl Folder {
+    /// What is wrong with it, if it holds what handlers keep.
+    pub fn why_not_granted(&self) -> String {
+        format!(
+            "`{}` holds the state of all handlers; grant a folder without it, or keep the state in another `file` below `[server.state]`",
+            self.host.display()
+        )
+    }
+
     /// What is wrong with writing to it, if it holds something precious.
     pub fn why_not_written(&self) -> String {
         format!(
-            "`{}` holds the config, the state, or a component, crate, secret or `outbound_ca`, and who may write there could grant itself anything; grant a folder of its own",
+            "`{}` holds the config, or a component, crate, secret or `outbound_ca`, and who may write there could grant itself anything; grant a folder of its own",
             self.host.display()
         )
     }

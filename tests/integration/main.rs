@@ -38,6 +38,10 @@ mod slots;
 mod slow_readers;
 mod start;
 mod state;
+mod state_file;
+#[cfg(feature = "redis")]
+mod state_redis;
+mod state_schema;
 mod statics;
 mod streams;
 mod structure;

@@ -43,11 +43,14 @@ pub(super) fn config(raw: raw::Raw, file: &Path) -> (Config, Problems) {
             handlers.insert(HandlerName::new(&name), handler);
         }
     }
-    for (name, problem) in ways_to_the_config(&handlers, base, server.state.file()) {
+    let server = Config { handlers, ..server };
+    let state = server.state_file().map(plain);
+    let mut handlers = server.handlers.clone();
+    for (name, problem) in ways_to_the_config(&handlers, base, state.as_deref()) {
         handlers.remove(&name);
         problems.add(problem.below(name.as_str()).below("handlers"));
     }
-    let mut routes = routes(raw.routes, base, &names, &mut problems);
+    let mut routes = routes(raw.routes, base, &names, state.as_deref(), &mut problems);
     routes.retain(|(_, target)| match target {
         Target::Handler(name) => handlers.contains_key(name),
         _ => true,
@@ -75,6 +78,7 @@ fn routes(
     raw: Vec<raw::Route>,
     base: &Path,
     handlers: &[String],
+    state: Option<&Path>,
     problems: &mut Problems,
 ) -> Vec<(RouteKey, Target)> {
     if raw.is_empty() {
@@ -85,6 +89,13 @@ fn routes(
     let (mut routes, mut places) = (Vec::new(), Vec::new());
     for (i, route) in raw.into_iter().enumerate() {
         let checked = route::route(route, base, handlers);
+        let checked = checked.and_then(|route| match &route.1 {
+            Target::Static(folder) if holds_state(&plain(folder), state) => {
+                let text = "the folder holds the state of handlers, and everybody could read it; serve another one";
+                Err(Problem::new(text).below("folder").into())
+            }
+            _ => Ok(route),
+        });
         let checked = checked.map_err(|p| p.below(i).below("routes"));
         if let Some(route) = problems.note(checked) {
             routes.push(route);
@@ -101,28 +112,36 @@ fn routes(
     routes
 }
 
-/// The handlers that could write the config, what handlers are made of or what they keep,
-/// and so give themselves every grant. By names only: where they lead is known when they are opened.
+/// The handlers that could write the config or what handlers are made of, and so give
+/// themselves every grant, or reach what others keep. By names only: where they lead is known when they are opened.
 fn ways_to_the_config(
     handlers: &BTreeMap<HandlerName, HandlerConfig>,
     base: &Path,
     state: Option<&Path>,
 ) -> Vec<(HandlerName, Problem)> {
     let mut precious = vec![plain(base)];
-    precious.extend(state.map(plain));
     precious.extend(handlers.values().flat_map(HandlerConfig::precious).map(|path| plain(&path)));
     let mut found = Vec::new();
     for (name, handler) in handlers {
         for (i, folder) in handler.grants.folders.iter().enumerate() {
             let place = plain(&folder.host);
-            if folder.access == Access::ReadWrite && precious.iter().any(|p| p.starts_with(&place))
-            {
-                let problem = Problem::new(folder.why_not_written());
-                found.push((name.clone(), problem.below("host").below(i).below("folders")));
-            }
+            let holds_precious = precious.iter().any(|path| path.starts_with(&place));
+            let why = if holds_state(&place, state) {
+                folder.why_not_granted()
+            } else if folder.access == Access::ReadWrite && holds_precious {
+                folder.why_not_written()
+            } else {
+                continue;
+            };
+            let problem = Problem::new(why);
+            found.push((name.clone(), problem.below("host").below(i).below("folders")));
         }
     }
     found
+}
+
+fn holds_state(place: &Path, state: Option<&Path>) -> bool {
+    state.is_some_and(|file| file.starts_with(place))
 }
 
 /// An absolute path without `.` and `..`, as far as names alone tell.

@@ -7,6 +7,7 @@ mod full;
 mod model;
 #[cfg(feature = "redis")]
 #[path = "../../../tests/integration/support/redis.rs"]
+#[expect(dead_code, reason = "the tests of whole servers use all of it")]
 mod redis;
 mod suite;
 

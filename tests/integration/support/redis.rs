@@ -60,6 +60,17 @@ impl Redis {
             sleep(Duration::from_millis(10));
         }
     }
+
+    /// From now on.
+    pub(crate) fn require_password(&self, password: &str) {
+        let port = self.address.port().to_string();
+        let set = ["-p", &port, "config", "set", "requirepass", password];
+        assert!(Command::new("redis-cli").args(set).output().unwrap().status.success());
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.as_ref().map_or(0, Child::id)
+    }
 }
 
 impl Drop for Redis {

@@ -24,9 +24,20 @@ struct State {
     flushed: Vec<u8>,
     /// What may be there too: since the last flush, in any order.
     unflushed: Vec<Change>,
-    full: bool,
+    room: Room,
     stands_still: bool,
     is_locked: bool,
+}
+
+/// What can be written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Room {
+    #[default]
+    Plenty,
+    /// Only where something is.
+    NoMore,
+    /// Nothing: of a file with holes nobody knows where it has room.
+    None,
 }
 
 #[derive(Clone, Debug)]
@@ -40,8 +51,8 @@ impl Disk {
         File(self.clone())
     }
 
-    pub(super) fn set_full(&self, full: bool) {
-        self.0.state.lock().full = full;
+    pub(super) fn set_room(&self, room: Room) {
+        self.0.state.lock().room = room;
     }
 
     pub(super) fn stand_still(&self, stands_still: bool) {
@@ -70,7 +81,12 @@ impl Disk {
             Change::Length(length) => *length,
             Change::Bytes(offset, bytes) => offset + bytes.len() as u64,
         };
-        if state.full && end > state.now.len() as u64 {
+        let fits = match state.room {
+            Room::Plenty => true,
+            Room::NoMore => end <= state.now.len() as u64,
+            Room::None => false,
+        };
+        if !fits {
             return Err(ErrorKind::StorageFull.into());
         }
         change.apply(&mut state.now);

@@ -1,6 +1,7 @@
 //! Disks that fail.
 
 use super::super::StoreError;
+use super::disk::Room;
 use super::{Disk, Handler, on};
 use crate::config::Durability;
 use crate::meter::ServerMeter;
@@ -9,41 +10,48 @@ use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn o18_a_full_disk_refuses_writes_until_it_has_room() {
-    let disk = Disk::default();
-    let store = on(&disk, Durability::Flushed, &Arc::default()).await;
-    let handler = Handler::new("app");
-    let bucket = handler.bucket(&store).await;
-    bucket.set("before".into(), vec![1; 1000]).await.unwrap();
-    disk.set_full(true);
-    let mut refused = None;
-    for n in 0..200 {
-        let set = bucket.set(n.to_string(), vec![2; 50_000]).await;
-        if set.is_err() {
-            refused = Some((n.to_string(), set));
-            break;
+    for room in [Room::NoMore, Room::None] {
+        let disk = Disk::default();
+        let store = on(&disk, Durability::Flushed, &Arc::default()).await;
+        let handler = Handler::new("app");
+        let bucket = handler.bucket(&store).await;
+        bucket.set("before".into(), vec![1; 1000]).await.unwrap();
+        disk.set_room(room);
+        let mut refused = None;
+        for n in 0..200 {
+            let set = bucket.set(n.to_string(), vec![2; 50_000]).await;
+            if set.is_err() {
+                refused = Some((n.to_string(), set));
+                break;
+            }
         }
+        let (key, set) = refused.expect("the disk is full");
+        assert!(matches!(set, Err(StoreError::Unavailable(_))), "{set:?}");
+        let usage = handler.usage();
+        // What was there can be read, as soon as the file is open again.
+        if room == Room::NoMore {
+            assert!(!until_ok(async || bucket.exists(key.clone()).await).await);
+            assert_eq!(bucket.get("before".into()).await, Ok(Some(vec![1; 1000])));
+        }
+        assert_eq!(handler.usage(), usage);
+        disk.set_room(Room::Plenty);
+        until_ok(async || bucket.set(key.clone(), vec![3; 50_000]).await).await;
+        assert_eq!(bucket.get("before".into()).await, Ok(Some(vec![1; 1000])), "{room:?}");
+        assert_eq!(bucket.get(key).await, Ok(Some(vec![3; 50_000])));
+        let fresh = Handler::new("app");
+        fresh.bucket(&store).await;
+        assert_eq!(fresh.usage(), handler.usage());
     }
-    let (key, set) = refused.expect("the disk is full");
-    assert!(matches!(set, Err(StoreError::Unavailable(_))), "{set:?}");
-    let usage = handler.usage();
-    // What is there can be read.
+}
+
+async fn until_ok<T>(ask: impl AsyncFn() -> Result<T, StoreError>) -> T {
     loop {
-        match bucket.get("before".into()).await {
-            Ok(value) => break assert_eq!(value, Some(vec![1; 1000])),
-            // While the file is opened anew.
-            Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+        match ask().await {
+            Ok(answer) => return answer,
+            Err(StoreError::Unavailable(_)) => tokio::time::sleep(Duration::from_millis(20)).await,
+            Err(error) => panic!("{error}"),
         }
     }
-    assert_eq!(bucket.exists(key.clone()).await, Ok(false));
-    assert_eq!(handler.usage(), usage);
-    disk.set_full(false);
-    while bucket.set(key.clone(), vec![3; 50_000]).await.is_err() {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    assert_eq!(bucket.get(key).await, Ok(Some(vec![3; 50_000])));
-    let fresh = Handler::new("app");
-    fresh.bucket(&store).await;
-    assert_eq!(fresh.usage(), handler.usage());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
