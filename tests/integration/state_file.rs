@@ -106,6 +106,14 @@ fn a_file_that_cannot_be_read_keeps_the_server_from_starting_and_says_why() {
     nonsense.write("state/squall.redb", "not a database");
     refused(&nonsense, "is not a state's file");
     assert_eq!(fs::read(nonsense.file("state/squall.redb")).unwrap(), b"not a database");
+    let other = site("", "");
+    fs::create_dir_all(other.file("state")).unwrap();
+    let database = redb::Database::create(other.file("state/squall.redb")).unwrap();
+    let write = database.begin_write().unwrap();
+    write.open_table(redb::TableDefinition::<u8, u8>::new("theirs")).unwrap();
+    write.commit().unwrap();
+    drop(database);
+    refused(&other, "it holds something else");
     let folder = site("", "");
     fs::create_dir_all(folder.file("state/squall.redb")).unwrap();
     refused(&folder, "cannot open the state's file");

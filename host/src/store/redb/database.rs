@@ -6,10 +6,7 @@ use super::super::view::Usage;
 use crate::limits::Size;
 use crate::logging::Seldom;
 use ::redb::backends::InMemoryBackend;
-use ::redb::{
-    Builder, Database as Open, DatabaseError, Error, ReadableDatabase, StorageError,
-    TableDefinition, TableError,
-};
+use ::redb::{Builder, Database as Open, Error, ReadableDatabase, TableDefinition, TableError};
 use anyhow::{Context, Result, anyhow, bail};
 use parking_lot::RwLock;
 use std::fmt::Display;
@@ -58,7 +55,7 @@ impl From<(u64, u64)> for Usage {
 impl Database {
     /// Opens it, and makes it if there is none. Blocks.
     pub(super) fn open(place: Place, cache: Size) -> Result<Self> {
-        let opened = place.open(cache)?;
+        let opened = guarded(|| place.open(cache))?;
         Ok(Database { place, cache, open: RwLock::new(Some(opened)), troubles: Seldom::new() })
     }
 
@@ -79,8 +76,12 @@ impl Database {
     pub(super) fn reopen(&self) {
         let mut open = self.open.write();
         // Its lock would keep us out.
-        drop(open.take());
-        match self.place.open(self.cache) {
+        let closed = open.take();
+        let reopened = guarded(|| {
+            drop(closed);
+            self.place.open(self.cache)
+        });
+        match reopened {
             Ok(opened) => *open = Some(opened),
             Err(error) => self.report("opening", &error),
         }
@@ -125,12 +126,17 @@ fn open_file(builder: &mut Builder, path: &Path) -> Result<Open> {
     builder.set_repair_callback(move |_| {
         tracing::info!("checking the state in `{named}`, which was not closed");
     });
-    // A file that something else has written to may make redb panic.
-    let opened = catch_unwind(AssertUnwindSafe(|| builder.create(path).map(prepared)));
-    let opened = opened.unwrap_or_else(|_| {
-        Err(StorageError::Corrupted("it contradicts itself".to_owned()).into())
-    });
-    opened.map_err(|error| why_not_opened(path, error)).flatten()
+    let opened = guarded(|| prepared(builder.create(path).map_err(Error::from)?));
+    opened.map_err(|error| match error.downcast::<Error>() {
+        Ok(error) => why_not_opened(path, error),
+        Err(other) => other.context(format!("the state's file `{}`", path.display())),
+    })
+}
+
+/// A file that something else has written to may make redb panic.
+pub(super) fn guarded<T, E: From<Error>>(work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+    let done = catch_unwind(AssertUnwindSafe(work));
+    done.unwrap_or_else(|_| Err(Error::Corrupted("it contradicts itself".to_owned()).into()))
 }
 
 /// Makes an empty file for nobody else to read, if there is none.
@@ -150,54 +156,62 @@ fn make(path: &Path) -> std::io::Result<()> {
     File::open(path.canonicalize()?.parent().unwrap_or(Path::new("/")))?.sync_all()
 }
 
-fn why_not_opened(path: &Path, error: DatabaseError) -> anyhow::Error {
+fn why_not_opened(path: &Path, error: Error) -> anyhow::Error {
     let path = path.display();
     match error {
-        DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => anyhow!(
+        Error::DatabaseAlreadyOpen | Error::LockProtocolMismatch => anyhow!(
             "the state's file `{path}` is in use by another process; stop that, or give this server another `file` below `[server.state]`"
         ),
-        DatabaseError::Storage(StorageError::Corrupted(what)) => anyhow!(
+        Error::Corrupted(what) => anyhow!(
             "the state's file `{path}` is damaged ({what}); put a copy of it in its place, or move it away to begin without state"
         ),
-        DatabaseError::Storage(StorageError::Io(error))
-            if error.kind() == ErrorKind::InvalidData =>
-        {
-            anyhow!(
-                "`{path}` is not a state's file ({error}); put a copy of it in its place, or give this server another `file` below `[server.state]`"
-            )
-        }
+        Error::Io(error) if error.kind() == ErrorKind::InvalidData => anyhow!(
+            "`{path}` is not a state's file ({error}); put a copy of it in its place, or give this server another `file` below `[server.state]`"
+        ),
         other => anyhow!("cannot open the state's file `{path}`: {other}"),
     }
 }
 
 /// With all tables, and of our format.
 fn prepared(open: Open) -> Result<Open> {
-    let read = open.begin_read()?;
-    let format = match read.open_table(FORMAT) {
-        Ok(table) => table.get(())?.map(|format| format.value()),
-        Err(TableError::TableDoesNotExist(_)) => None,
-        Err(error) => return Err(error.into()),
-    };
-    match format {
-        Some(THIS_FORMAT) => return Ok(open),
+    match format(&open)? {
+        Some(THIS_FORMAT) => Ok(open),
         Some(other) => bail!(
-            "the state is of format {other}, and this Squall reads {THIS_FORMAT}; use the Squall that wrote it"
+            "it is of format {other}, and this Squall reads {THIS_FORMAT}; use the Squall that wrote it"
         ),
-        None if read.list_tables()?.next().is_some() => {
-            bail!(
-                "the state's file holds something else; give this server another `file` below `[server.state]`"
-            )
+        None => {
+            furnish(&open)?;
+            Ok(open)
         }
-        None => {}
     }
-    drop(read);
+}
+
+/// The format of a database; none of one that is empty.
+fn format(open: &Open) -> Result<Option<u32>> {
+    let read = open.begin_read().map_err(Error::from)?;
+    let table = match read.open_table(FORMAT) {
+        Ok(table) => table,
+        Err(TableError::TableDoesNotExist(_)) => {
+            if read.list_tables().map_err(Error::from)?.next().is_some() {
+                bail!(
+                    "it holds something else; give this server another `file` below `[server.state]`"
+                );
+            }
+            return Ok(None);
+        }
+        Err(error) => return Err(Error::from(error).into()),
+    };
+    let format = table.get(()).map_err(Error::from)?;
+    Ok(format.map(|format| format.value()))
+}
+
+fn furnish(open: &Open) -> Result<(), Error> {
     let write = open.begin_write()?;
     write.open_table(DATA)?;
     write.open_table(USAGES)?;
     write.open_table(SCHEMAS)?;
     write.open_table(FORMAT)?.insert((), THIS_FORMAT)?;
-    write.commit()?;
-    Ok(open)
+    Ok(write.commit()?)
 }
 
 /// What a guest is told when the disk has failed a write.

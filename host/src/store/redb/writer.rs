@@ -3,12 +3,11 @@
 
 use super::super::error::StoreError;
 use super::batch::{Batch, Changed, Outcome};
-use super::database::{Database, UNWRITABLE};
+use super::database::{Database, UNWRITABLE, guarded};
 use crate::config::Durability;
 use crate::limits::LiveLimits;
 use crate::meter::ServerMeter;
 use ::redb::{Durability as Commit, Error};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
@@ -178,15 +177,22 @@ impl Thread {
 
     /// What comes next; none once nobody can ask for anything.
     fn next(&mut self) -> Option<Order> {
-        loop {
-            let Some(since) = self.unflushed else { return self.orders.recv().ok() };
-            let due = since + self.limits.now().state_flush;
+        while let Some(due) = self.due() {
             match self.orders.recv_timeout(due.saturating_duration_since(Instant::now())) {
                 Ok(order) => return Some(order),
                 Err(RecvTimeoutError::Disconnected) => return None,
                 Err(RecvTimeoutError::Timeout) => self.take(Vec::new()),
             }
         }
+        self.orders.recv().ok()
+    }
+
+    /// When there is something to do that nobody asks for: a flush, or another try to
+    /// open the database.
+    fn due(&self) -> Option<Instant> {
+        let flush = self.unflushed.map(|since| since + self.limits.now().state_flush);
+        let open = (!self.database.is_open()).then(|| Instant::now() + PAUSE);
+        flush.or(open)
     }
 
     fn take(&mut self, mut writes: Vec<Box<dyn Write>>) {
@@ -200,10 +206,7 @@ impl Thread {
         if !self.database.is_open() {
             self.database.reopen();
         }
-        // A file that something else has written to may make redb panic.
-        let done = catch_unwind(AssertUnwindSafe(|| self.commit(&mut writes)));
-        let done = done.unwrap_or_else(|_| Err(Error::Corrupted("it contradicts itself".into())));
-        let error = match done {
+        let error = match guarded(|| self.commit(&mut writes)) {
             Ok(()) => return answer_all(writes, Ok(())),
             Err(error) => error,
         };

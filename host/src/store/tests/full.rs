@@ -28,11 +28,14 @@ async fn o18_a_full_disk_refuses_writes_until_it_has_room() {
         let (key, set) = refused.expect("the disk is full");
         assert!(matches!(set, Err(StoreError::Unavailable(_))), "{set:?}");
         let usage = handler.usage();
-        // What was there can be read, as soon as the file is open again.
-        if room == Room::NoMore {
-            assert!(!until_ok(async || bucket.exists(key.clone()).await).await);
-            assert_eq!(bucket.get("before".into()).await, Ok(Some(vec![1; 1000])));
+        // A file that nothing can be written to cannot even be opened.
+        if room == Room::None {
+            disk.set_room(Room::Plenty);
         }
+        // What was there can be read, as soon as the file is open again, and without a
+        // write that opens it.
+        assert!(!until_ok(async || bucket.exists(key.clone()).await).await);
+        assert_eq!(bucket.get("before".into()).await, Ok(Some(vec![1; 1000])));
         assert_eq!(handler.usage(), usage);
         disk.set_room(Room::Plenty);
         until_ok(async || bucket.set(key.clone(), vec![3; 50_000]).await).await;
@@ -42,6 +45,23 @@ async fn o18_a_full_disk_refuses_writes_until_it_has_room() {
         fresh.bucket(&store).await;
         assert_eq!(fresh.usage(), handler.usage());
     }
+}
+
+/// A library that trips over what it finds in a file takes neither the server nor the
+/// store along.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_panic_while_writing_is_a_failure_like_others() {
+    let disk = Disk::default();
+    let store = on(&disk, Durability::Flushed, &Arc::default()).await;
+    let bucket = Handler::new("app").bucket(&store).await;
+    bucket.set("a".into(), b"1".to_vec()).await.unwrap();
+    disk.set_room(Room::Panic);
+    let set = bucket.set("a".into(), b"2".to_vec()).await;
+    assert!(matches!(set, Err(StoreError::Unavailable(_))), "{set:?}");
+    disk.set_room(Room::Plenty);
+    assert_eq!(until_ok(async || bucket.get("a".into()).await).await, Some(b"1".to_vec()));
+    until_ok(async || bucket.set("a".into(), b"3".to_vec()).await).await;
+    assert_eq!(bucket.get("a".into()).await, Ok(Some(b"3".to_vec())));
 }
 
 async fn until_ok<T>(ask: impl AsyncFn() -> Result<T, StoreError>) -> T {
