@@ -15,6 +15,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 
 /// Values by the place of their view and their key.
 pub(super) const DATA: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("data");
@@ -122,9 +123,10 @@ impl Place {
 
 fn open_file(builder: &mut Builder, path: &Path) -> Result<Open> {
     make(path).with_context(|| format!("cannot make the state's file `{}`", path.display()))?;
-    let named = path.display().to_string();
+    let (named, told) = (path.display().to_string(), Once::new());
+    // It calls again as it comes along.
     builder.set_repair_callback(move |_| {
-        tracing::info!("checking the state in `{named}`, which was not closed");
+        told.call_once(|| tracing::info!("reading all of `{named}`, which was not closed"));
     });
     let opened = guarded(|| prepared(builder.create(path).map_err(Error::from)?));
     opened.map_err(|error| match error.downcast::<Error>() {
