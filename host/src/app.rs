@@ -15,6 +15,7 @@ use crate::ops::{self, Admin};
 use crate::server::{self, Listener, Server, Stage, bind};
 use crate::site::{Registry, Reloader, Workshop};
 use anyhow::{Context, Result, anyhow};
+use load::Purpose;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -48,6 +49,7 @@ pub struct App {
     config: Config,
     registry: Arc<Registry>,
     workshop: Workshop,
+    meter: Arc<ServerMeter>,
 }
 
 /// A server that is bound, and not accepting yet.
@@ -80,7 +82,9 @@ impl App {
     /// Reads the config and loads every handler. Binds nothing: what is wrong with
     /// a site is known before a port is open.
     pub async fn load(options: Options) -> Result<Self> {
-        load::load(options).await.map_err(|problems| anyhow!("{}", problems.join("\n")))
+        load::load(options, Purpose::Serve)
+            .await
+            .map_err(|problems| anyhow!("{}", problems.join("\n")))
     }
 
     /// Opens the ports.
@@ -109,7 +113,7 @@ impl Bound {
     /// Serves until `orders` say stop.
     pub async fn serve(self, mut orders: mpsc::Receiver<Order>, log: &LogGuard) -> Result<Stopped> {
         let Bound { app, listeners, admin } = self;
-        let meter = Arc::new(ServerMeter::default());
+        let meter = app.meter.clone();
         let limits = app.registry.limits.now();
         let queue = usize::try_from(limits.log_queue).unwrap_or(usize::MAX);
         let form =
@@ -170,6 +174,7 @@ impl Bound {
         if let Some(administering) = administering {
             administering.abort();
         }
+        app.workshop.close().await;
         writer.finish().await;
         stopped
     }

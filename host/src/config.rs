@@ -9,11 +9,13 @@ mod check;
 mod place;
 mod raw;
 mod source;
+mod state;
 
 pub use address::{parse_admin, parse_listen};
 pub use source::{CONFIG_FILE, Reading, Source};
+pub use state::{Durability, SchemaChange, State, StateUrl};
 
-use crate::id::HandlerName;
+use crate::id::{HandlerName, SchemaNumber};
 use crate::limits::{HandlerLimits, ServerLimits};
 use crate::policy::{OutboundGrants, Ranges, TcpGrants};
 use crate::route::RouteKey;
@@ -34,6 +36,8 @@ pub struct Config {
     /// Peers whose `x-forwarded-for` is believed.
     pub trusted_proxies: Ranges,
     pub access_log: Option<AccessLog>,
+    /// What handlers keep is kept there.
+    pub state: State,
     pub limits: ServerLimits,
     pub handlers: BTreeMap<HandlerName, HandlerConfig>,
     pub routes: Vec<(RouteKey, Target)>,
@@ -49,6 +53,12 @@ impl Config {
             _ => true,
         });
         config
+    }
+
+    /// The file with the state of handlers, if any of them has some.
+    pub fn state_file(&self) -> Option<&Path> {
+        let keeps = |handler: &HandlerConfig| !handler.grants.key_value.is_empty();
+        self.state.file().filter(|_| self.handlers.values().any(keeps))
     }
 
     /// The folders that routes lead to.
@@ -71,6 +81,9 @@ pub struct HandlerConfig {
     /// A path that a new generation must answer with 2xx before it replaces the
     /// old one.
     pub health: Option<String>,
+    /// Which state the component understands, in place of what it says itself.
+    pub schema: Option<SchemaNumber>,
+    pub schema_change: SchemaChange,
     pub grants: Grants,
     pub limits: HandlerLimits,
 }
@@ -111,6 +124,8 @@ pub struct Grants {
     pub folders: Vec<Folder>,
     /// Keys to sign with, newest first; the handler does not see them.
     pub signing_keys: Vec<SecretSource>,
+    /// The names of its buckets.
+    pub key_value: Vec<String>,
 }
 
 /// Where a secret's value comes from.
@@ -129,6 +144,14 @@ pub struct Folder {
 }
 
 impl Folder {
+    /// What is wrong with it, if it holds what handlers keep.
+    pub fn why_not_granted(&self) -> String {
+        format!(
+            "`{}` holds the state of all handlers; grant a folder without it, or keep the state in another `file` below `[server.state]`",
+            self.host.display()
+        )
+    }
+
     /// What is wrong with writing to it, if it holds something precious.
     pub fn why_not_written(&self) -> String {
         format!(

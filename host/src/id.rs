@@ -37,6 +37,16 @@ impl fmt::Display for GenerationNumber {
     }
 }
 
+/// Which data a component understands, as its author counts; 0 where nobody counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SchemaNumber(pub u32);
+
+impl fmt::Display for SchemaNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// Identifies one request within this process and, with overwhelming
 /// likelihood, among all processes: 16 hexadecimal digits, of which the first
 /// six are drawn at start and the last ten count requests.

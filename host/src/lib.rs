@@ -8,7 +8,7 @@
 //!
 //! - words: [`limits`], [`id`], [`body`], [`headers`], [`fault`], [`meter`]
 //! - facts: [`path`], [`route`], [`told`], [`policy`], [`config`]
-//! - services: [`logging`], [`offload`], [`signing`], [`files`], [`upstream`]
+//! - services: [`logging`], [`offload`], [`signing`], [`files`], [`upstream`], [`store`]
 //! - guests: [`wasm`]
 //! - the site: [`site`]
 //! - edges: [`server`], [`ops`]
@@ -32,6 +32,7 @@ pub mod offload;
 pub mod signing;
 pub mod files;
 pub mod upstream;
+pub mod store;
 
 pub mod wasm;
 

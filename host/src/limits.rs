@@ -162,6 +162,14 @@ limits! {
         cache_size: Size = Size::gib(1);
         /// lines of the access log waiting to be written; more are dropped and counted. The log on stderr has room for 8192
         log_queue: u64 = 8_192;
+        /// memory for what was last read and written of the state's file
+        state_cache: Size = Size::mib(64);
+        /// keys and values of writes on their way to the state's file, of all handlers together; further ones wait for their turn
+        state_queue: Size = Size::mib(32);
+        /// until a call of a handler that the store does not answer fails
+        state_wait: Duration = Duration::from_secs(5);
+        /// between two flushes of the state's file where `durability` is `"relaxed"`: what a crash may lose
+        state_flush: Duration = Duration::from_secs(1);
     }
 }
 
@@ -240,5 +248,19 @@ limits! {
         log_request: Size = Size::kib(64);
         /// one line of it; longer ones are cut
         log_line: Size = Size::kib(4);
+        /// keys and values that are kept, of all buckets and schemas together
+        state_size: Size = Size::mib(256);
+        /// keys that are kept; many small ones cost the store more than their size says
+        state_keys: u64 = 1_000_000;
+        /// size of one key
+        state_key: Size = Size::kib(1);
+        /// size of one value
+        state_value: Size = Size::mib(1);
+        /// keys and values of one call for several; what `hostcall` lets through too
+        state_batch: Size = Size::mib(2);
+        /// keys of one call for several
+        state_batch_keys: u64 = 1_000;
+        /// keys in one page of a list
+        state_page: u64 = 1_000;
     }
 }

@@ -47,16 +47,22 @@ impl Gauge {
 }
 
 /// Counts rare events by a reason from a closed set.
-#[derive(Debug, Default)]
-pub struct Tally(Mutex<BTreeMap<&'static str, u64>>);
+#[derive(Debug)]
+pub struct Tally<R = &'static str>(Mutex<BTreeMap<R, u64>>);
 
-impl Tally {
-    pub fn count(&self, reason: &'static str) {
+impl<R: Copy + Ord> Tally<R> {
+    pub fn count(&self, reason: R) {
         *self.0.lock().entry(reason).or_default() += 1;
     }
 
-    pub fn get(&self) -> BTreeMap<&'static str, u64> {
+    pub fn get(&self) -> BTreeMap<R, u64> {
         self.0.lock().clone()
+    }
+}
+
+impl<R> Default for Tally<R> {
+    fn default() -> Self {
+        Tally(Mutex::default())
     }
 }
 
@@ -136,6 +142,11 @@ pub struct HandlerMeter {
     pub outbound_connections: Arc<Gauge>,
     /// Outbound requests and connections that no grant allows, by reason.
     pub outbound_denied: Tally,
+    /// Calls of the store that were answered, by kind and outcome.
+    pub state_operations: Tally<(&'static str, &'static str)>,
+    /// Keys and values that the store keeps, in bytes.
+    pub state_bytes: Gauge,
+    pub state_keys: Gauge,
     /// Lines that the guest wrote and nobody will read.
     pub log_dropped: Counter,
     /// Panics of the host while it ran this handler: bugs.
@@ -187,4 +198,8 @@ pub struct ServerMeter {
     pub config_reloads: Tally,
     /// Lines of the access log that could not be written in time.
     pub access_dropped: Counter,
+    /// Times that the state's file was flushed to the disk.
+    pub state_flushes: Counter,
+    /// Bytes of writes on their way to the state's file.
+    pub state_queue: Gauge,
 }

@@ -10,13 +10,17 @@ use tokio::runtime::{Builder, EnterGuard, Handle, Runtime};
 use tokio::task::JoinHandle;
 
 /// For static folders.
-pub static FILES: Threads = Threads(LazyLock::new(|| runtime("squall-files")));
+pub static FILES: Threads = Threads(LazyLock::new(|| runtime("squall-files", MOST)));
 
 /// For what outbound requests ask the system: addresses, and whom to trust.
-pub static UPSTREAM: Threads = Threads(LazyLock::new(|| runtime("squall-upstream")));
+pub static UPSTREAM: Threads = Threads(LazyLock::new(|| runtime("squall-upstream", MOST)));
 
 /// For components, secrets and configs: reading, judging, compiling.
-pub static SITE: Threads = Threads(LazyLock::new(|| runtime("squall-site")));
+pub static SITE: Threads = Threads(LazyLock::new(|| runtime("squall-site", MOST)));
+
+/// For what handlers read of the state's file. Most of it is in memory, where more
+/// threads than cores gain nothing; the rest is as many reads at once as a disk likes.
+pub static STATE: Threads = Threads(LazyLock::new(|| runtime("squall-state-reads", 16)));
 
 /// Threads for one kind of work, each started when it is needed and ended when it idles;
 /// at most 512.
@@ -50,8 +54,8 @@ impl Threads {
     }
 }
 
-fn runtime(name: &str) -> Runtime {
+fn runtime(name: &str, most: usize) -> Runtime {
     let mut builder = Builder::new_current_thread();
-    let built = builder.max_blocking_threads(MOST).thread_name(name).build();
+    let built = builder.max_blocking_threads(most).thread_name(name).build();
     built.expect("without timers and sockets it takes nothing of the system")
 }

@@ -10,6 +10,7 @@ mod read;
 mod refusal;
 mod registry;
 mod reload;
+mod state;
 mod status;
 mod watch;
 
@@ -19,4 +20,5 @@ pub(crate) use load::{Workshop, load_site};
 pub(crate) use read::read_component;
 pub use registry::{Goal, Registry, Site};
 pub use reload::Reloader;
+pub(crate) use state::{Place, State};
 pub use status::{HandlerStatus, ReloadStatus, SiteStatus};

@@ -43,6 +43,11 @@ mod sockets;
 mod slots;
 mod slow_readers;
 mod start;
+mod state;
+mod state_file;
+#[cfg(feature = "redis")]
+mod state_redis;
+mod state_schema;
 mod statics;
 mod streams;
 mod structure;

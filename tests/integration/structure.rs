@@ -40,13 +40,15 @@ fn names(code: &str, word: &str) -> bool {
 
 #[test]
 fn libraries_are_named_where_they_belong() {
-    let rules: [(&str, &[&str]); 7] = [
+    let rules: [(&str, &[&str]); 9] = [
         ("wasmtime", &["wasm"]),
         ("wasmtime_wasi", &["wasm"]),
         ("wasmtime_wasi_http", &["wasm"]),
         ("hyper", &["server", "ops", "upstream"]),
         ("hyper_util", &["server", "ops", "upstream"]),
         ("notify", &["site/watch.rs"]),
+        ("redb", &["store"]),
+        ("redis", &["store"]),
         ("clap", &["cli", "main.rs", "logging.rs"]),
     ];
     for (path, code) in host() {
@@ -68,7 +70,7 @@ fn a_module_uses_only_what_stands_above_it() {
     let layers: [&[&str]; 7] = [
         &["limits", "id", "body", "headers", "fault", "meter"],
         &["path", "route", "policy", "config"],
-        &["logging", "offload", "files", "upstream"],
+        &["logging", "offload", "files", "upstream", "store"],
         &["wasm"],
         &["site"],
         &["server", "ops"],

@@ -1,6 +1,6 @@
 //! All that `serve` would refuse, found without binding.
 
-use super::load::load;
+use super::load::{Purpose, load};
 use super::{CacheChoice, Options};
 use crate::config::{HandlerConfig, Reading, Source};
 use crate::id::HandlerName;
@@ -46,7 +46,7 @@ pub async fn check(source: Source) -> Result<Report> {
         access_log: None,
         cache: CacheChoice::Default,
     };
-    let problems = load(options).await.err().unwrap_or_default();
+    let problems = load(options, Purpose::Check).await.err().unwrap_or_default();
     Ok(Report { handlers, problems })
 }
 

@@ -3,14 +3,16 @@
 use super::{App, CacheChoice, Options};
 use crate::config::{Config, Reading};
 use crate::limits::{LiveLimits, raise_descriptors};
+use crate::meter::ServerMeter;
 use crate::offload::SITE;
-use crate::site::{Registry, Workshop, inspect_site, load_site};
+use crate::site::{Place, Registry, State, Workshop, inspect_site, load_site};
 use crate::wasm::{Cache, Runtime, default_folder};
 use anyhow::{Context, Result};
+use std::sync::Arc;
 
 /// Loads a site, or says all that is wrong with it. Nothing of it is run while its config
 /// is wrong: what it may reach is then not known for sure.
-pub(super) async fn load(options: Options) -> Result<App, Vec<String>> {
+pub(super) async fn load(options: Options, purpose: Purpose) -> Result<App, Vec<String>> {
     let tell = |error: anyhow::Error| format!("{error:#}");
     let read = options.source.read(&[]).map_err(|error| vec![tell(error)])?;
     let Reading { config, mut problems } = read;
@@ -19,11 +21,31 @@ pub(super) async fn load(options: Options) -> Result<App, Vec<String>> {
     let (Ok(limits), true) = (limits, problems.is_empty()) else {
         return Err(and_of_files(problems, config).await);
     };
-    let workshop = workshop(&options.cache, &limits).map_err(|error| vec![tell(error)])?;
+    let meter = Arc::new(ServerMeter::default());
+    let place = match purpose {
+        Purpose::Serve => Place::Configured(config.state.clone()),
+        Purpose::Check => Place::Nowhere,
+    };
+    let state = State::new(place, &limits, &meter);
+    let workshop = workshop(&options.cache, state, &limits).map_err(|error| vec![tell(error)])?;
     match load_site(&workshop, config.clone()).await {
-        Ok(site) => Ok(App { options, config, registry: Registry::new(site, limits), workshop }),
-        Err(problems) => Err(and_of_files(problems, config).await),
+        Ok(site) => {
+            let registry = Registry::new(site, limits);
+            Ok(App { options, config, registry, workshop, meter })
+        }
+        Err(problems) => {
+            workshop.close().await;
+            Err(and_of_files(problems, config).await)
+        }
     }
+}
+
+/// What a site is loaded for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Serve,
+    /// To see whether it could be served, perhaps while it is.
+    Check,
 }
 
 /// These problems, and what else is wrong with the files of a site.
@@ -37,10 +59,10 @@ async fn and_of_files(mut problems: Vec<String>, config: Config) -> Vec<String> 
     problems
 }
 
-fn workshop(cache: &CacheChoice, limits: &LiveLimits) -> Result<Workshop> {
+fn workshop(cache: &CacheChoice, state: State, limits: &LiveLimits) -> Result<Workshop> {
     let cache = open_cache(cache, limits)?;
     let runtime = Runtime::new(limits, cache).context("cannot start the clock of guests")?;
-    Ok(Workshop::new(runtime, limits))
+    Ok(Workshop::new(runtime, state, limits))
 }
 
 fn open_cache(choice: &CacheChoice, limits: &LiveLimits) -> Result<Option<Cache>> {

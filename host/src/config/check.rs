@@ -6,6 +6,7 @@ mod limits;
 mod problems;
 mod route;
 mod server;
+mod state;
 
 pub(super) use handler::check_name;
 pub(super) use problems::Problems;
@@ -28,7 +29,7 @@ pub(super) fn config(raw: raw::Raw, file: &Path) -> (Config, Problems) {
     let base = file.parent().unwrap_or(Path::new(""));
     let mut problems = Problems::default();
     let outbound_ca = raw.server.outbound_ca.as_ref().map(|path| base.join(path));
-    let server = server::server(raw.server, &mut problems);
+    let server = server::server(raw.server, base, &mut problems);
     let defaults = handler_defaults(&raw.limits, &server.limits, &mut problems);
     let names: Vec<String> = raw.handlers.keys().cloned().collect();
     let mut handlers = BTreeMap::new();
@@ -42,11 +43,14 @@ pub(super) fn config(raw: raw::Raw, file: &Path) -> (Config, Problems) {
             handlers.insert(HandlerName::new(&name), handler);
         }
     }
-    for (name, problem) in ways_to_the_config(&handlers, base) {
+    let server = Config { handlers, ..server };
+    let state = server.state_file().map(plain);
+    let mut handlers = server.handlers.clone();
+    for (name, problem) in ways_to_the_config(&handlers, base, state.as_deref()) {
         handlers.remove(&name);
         problems.add(problem.below(name.as_str()).below("handlers"));
     }
-    let mut routes = routes(raw.routes, base, &names, &mut problems);
+    let mut routes = routes(raw.routes, base, &names, state.as_deref(), &mut problems);
     routes.retain(|(_, target)| match target {
         Target::Handler(name) => handlers.contains_key(name),
         _ => true,
@@ -74,6 +78,7 @@ fn routes(
     raw: Vec<raw::Route>,
     base: &Path,
     handlers: &[String],
+    state: Option<&Path>,
     problems: &mut Problems,
 ) -> Vec<(RouteKey, Target)> {
     if raw.is_empty() {
@@ -84,6 +89,13 @@ fn routes(
     let (mut routes, mut places) = (Vec::new(), Vec::new());
     for (i, route) in raw.into_iter().enumerate() {
         let checked = route::route(route, base, handlers);
+        let checked = checked.and_then(|route| match &route.1 {
+            Target::Static(folder) if holds_state(&plain(folder), state) => {
+                let text = "the folder holds the state of handlers, and everybody could read it; serve another one";
+                Err(Problem::new(text).below("folder").into())
+            }
+            _ => Ok(route),
+        });
         let checked = checked.map_err(|p| p.below(i).below("routes"));
         if let Some(route) = problems.note(checked) {
             routes.push(route);
@@ -101,10 +113,11 @@ fn routes(
 }
 
 /// The handlers that could write the config or what handlers are made of, and so give
-/// themselves every grant. By names only: where they lead is known when they are opened.
+/// themselves every grant, or reach what others keep. By names only: where they lead is known when they are opened.
 fn ways_to_the_config(
     handlers: &BTreeMap<HandlerName, HandlerConfig>,
     base: &Path,
+    state: Option<&Path>,
 ) -> Vec<(HandlerName, Problem)> {
     let mut precious = vec![plain(base)];
     precious.extend(handlers.values().flat_map(HandlerConfig::precious).map(|path| plain(&path)));
@@ -112,14 +125,23 @@ fn ways_to_the_config(
     for (name, handler) in handlers {
         for (i, folder) in handler.grants.folders.iter().enumerate() {
             let place = plain(&folder.host);
-            if folder.access == Access::ReadWrite && precious.iter().any(|p| p.starts_with(&place))
-            {
-                let problem = Problem::new(folder.why_not_written());
-                found.push((name.clone(), problem.below("host").below(i).below("folders")));
-            }
+            let holds_precious = precious.iter().any(|path| path.starts_with(&place));
+            let why = if holds_state(&place, state) {
+                folder.why_not_granted()
+            } else if folder.access == Access::ReadWrite && holds_precious {
+                folder.why_not_written()
+            } else {
+                continue;
+            };
+            let problem = Problem::new(why);
+            found.push((name.clone(), problem.below("host").below(i).below("folders")));
         }
     }
     found
+}
+
+fn holds_state(place: &Path, state: Option<&Path>) -> bool {
+    state.is_some_and(|file| file.starts_with(place))
 }
 
 /// An absolute path without `.` and `..`, as far as names alone tell.

@@ -31,7 +31,32 @@ pub(super) struct Server {
     #[serde(default)]
     pub(super) outbound_ca: Option<String>,
     #[serde(default)]
+    pub(super) state: State,
+    #[serde(default)]
     pub(super) limits: PartialServerLimits,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct State {
+    #[serde(default)]
+    pub(super) backend: Option<String>,
+    #[serde(default)]
+    pub(super) file: Option<String>,
+    #[serde(default)]
+    pub(super) durability: Option<String>,
+    #[serde(default)]
+    pub(super) url: Option<TextOrSecret>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "`url` is a text such as `\"redis://127.0.0.1:6379\"`, or `{ env = \"VARIABLE\" }` or `{ file = \"PATH\" }` that holds it"
+)]
+pub(super) enum TextOrSecret {
+    Text(String),
+    Secret(Secret),
 }
 
 #[derive(Debug, Deserialize)]
@@ -58,6 +83,12 @@ pub(super) struct Handler {
     pub(super) folders: Vec<Folder>,
     #[serde(default)]
     pub(super) signing_keys: Vec<Secret>,
+    #[serde(default)]
+    pub(super) key_value: Vec<String>,
+    #[serde(default)]
+    pub(super) schema: Option<u32>,
+    #[serde(default)]
+    pub(super) schema_change: Option<String>,
     #[serde(default)]
     pub(super) limits: PartialHandlerLimits,
 }

@@ -2,7 +2,7 @@
 
 use super::check::{self, check_name};
 use super::place;
-use super::{Config, Grants, HandlerConfig, Target, raw};
+use super::{Config, Grants, HandlerConfig, SchemaChange, State, Target, raw};
 use crate::id::HandlerName;
 use crate::limits::{HandlerLimits, ServerLimits};
 use crate::policy::Ranges;
@@ -170,6 +170,8 @@ fn site_of(
             source: None,
             isolation: None,
             health: None,
+            schema: None,
+            schema_change: SchemaChange::default(),
             grants: Grants::default(),
             limits: HandlerLimits::default(),
         };
@@ -181,6 +183,8 @@ fn site_of(
         admin: None,
         trusted_proxies: Ranges::default(),
         access_log: None,
+        // None of its handlers has a grant.
+        state: State::beside(Path::new("")),
         limits: ServerLimits::default(),
         handlers,
         routes,

@@ -47,8 +47,10 @@ impl LiveLimits {
             // The engines are made once, and components are compiled for them.
             stack: started.stack,
             memory_ceiling: started.memory_ceiling,
-            // So is the queue.
+            // So are the queues, and the cache.
             log_queue: started.log_queue,
+            state_queue: started.state_queue,
+            state_cache: started.state_cache,
             ..wanted
         }))
     }

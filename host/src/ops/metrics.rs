@@ -88,6 +88,16 @@ fn encode_handlers(encoder: &mut DescriptorEncoder, handlers: &Handlers) -> Resu
         "reason",
         |m| owned(m.outbound_denied.get()),
     )?;
+    let help = "Calls of the store, by kind and outcome";
+    let mut family =
+        encoder.encode_descriptor("state_operations", help, None, MetricType::Counter)?;
+    for (handler, meter) in handlers {
+        for ((operation, outcome), n) in meter.state_operations.get() {
+            let labels =
+                [("handler", handler.as_str()), ("operation", operation), ("outcome", outcome)];
+            ConstCounter::new(n).encode(family.encode_family(&labels)?)?;
+        }
+    }
     let counter = |encoder: &mut DescriptorEncoder, name, help, get: fn(&HandlerMeter) -> u64| {
         let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
         for (handler, meter) in handlers {
@@ -123,7 +133,11 @@ fn encode_handlers(encoder: &mut DescriptorEncoder, handlers: &Handlers) -> Resu
         "outbound_connections",
         "Outbound connections and TCP sockets open or being made",
         |m| m.outbound_connections.get(),
-    )
+    )?;
+    gauge(encoder, "state_bytes", "Keys and values that the handler keeps", |m| {
+        m.state_bytes.get()
+    })?;
+    gauge(encoder, "state_keys", "Keys that the handler keeps", |m| m.state_keys.get())
 }
 
 fn encode_generations(encoder: &mut DescriptorEncoder, site: &Site) -> Result<(), Error> {
@@ -161,9 +175,11 @@ fn encode_server(encoder: &mut DescriptorEncoder, admin: &Admin) -> Result<(), E
         "Lines of the access log that nobody took in time",
         meter.access_dropped.get(),
     )?;
+    plain(encoder, "state_flushes", "Flushes of the state's file", meter.state_flushes.get())?;
     for (name, help, n) in [
         ("connections", "Connections open", meter.connections.get()),
         ("files_open", "Responses that have static files open", meter.files_open.get()),
+        ("state_queue_bytes", "Writes on their way to the state's file", meter.state_queue.get()),
     ] {
         let descriptor = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
         ConstGauge::new(n).encode(descriptor)?;

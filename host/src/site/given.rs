@@ -112,7 +112,7 @@ impl Given {
     }
 }
 
-fn secret(source: &SecretSource) -> Result<String, String> {
+pub(super) fn secret(source: &SecretSource) -> Result<String, String> {
     match source {
         SecretSource::Environment(variable) => env::var(variable).map_err(|error| match error {
             VarError::NotPresent => format!("the variable `{variable}` is not set"),

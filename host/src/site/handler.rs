@@ -8,6 +8,7 @@ use crate::fault::{Fault, FaultKind};
 use crate::id::{GenerationNumber, HandlerName};
 use crate::limits::{HandlerLimits, Size};
 use crate::meter::HandlerMeter;
+use crate::store::Buckets;
 use crate::told::Told;
 use crate::wasm::{Component, Pool, World};
 use http::{Request, Response};
@@ -53,6 +54,7 @@ pub struct Generation {
     pub config: HandlerConfig,
     pub loaded_at: SystemTime,
     pub(super) given: Given,
+    pub(super) buckets: Buckets,
     handler: Arc<Handler>,
     pub(super) pool: Arc<Pool>,
 }
@@ -63,6 +65,7 @@ impl Generation {
         component: Component,
         config: HandlerConfig,
         given: Given,
+        buckets: Buckets,
         handler: Arc<Handler>,
         pool: Arc<Pool>,
     ) -> Arc<Self> {
@@ -74,6 +77,7 @@ impl Generation {
             config,
             loaded_at: SystemTime::now(),
             given,
+            buckets,
             handler,
             pool,
         })

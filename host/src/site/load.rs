@@ -8,6 +8,7 @@ use super::precious::Precious;
 use super::read::read_component;
 use super::refusal::{LoadError, Problem};
 use super::registry::{Folders, Site};
+use super::state::State;
 use crate::body::Body;
 use crate::config::{Config, HandlerConfig};
 use crate::id::{HandlerName, RequestId};
@@ -30,6 +31,7 @@ pub(crate) struct Workshop {
     trust: Trust,
     /// The outbound connections of all handlers.
     outbound_open: OpenConnections,
+    state: State,
     limits: LiveLimits,
 }
 
@@ -57,13 +59,19 @@ pub(crate) async fn load_site(workshop: &Workshop, config: Config) -> Result<Sit
 }
 
 impl Workshop {
-    pub(crate) fn new(runtime: Runtime, limits: &LiveLimits) -> Self {
+    pub(crate) fn new(runtime: Runtime, state: State, limits: &LiveLimits) -> Self {
         Workshop {
             runtime,
             trust: Trust::default(),
             outbound_open: OpenConnections::new(Room::of(limits, |now| now.outbound_open)),
+            state,
             limits: limits.clone(),
         }
+    }
+
+    /// Nothing can be made any more that keeps something.
+    pub(crate) async fn close(&self) {
+        self.state.close().await;
     }
 
     /// Loads handlers at the same time, and opens the static folders of `config`. Gives
@@ -171,6 +179,8 @@ impl Workshop {
         let folders = config.grants.folders.clone();
         let opening = move || GrantedFolders::open(&folders).map_err(LoadError::Grant);
         let folders = blocking(opening).await?;
+        let buckets =
+            self.state.buckets(&handler.name, config, &component.shape, &handler.meter).await?;
         let number = handler.next_generation();
         let private = config.grants.outbound_private.clone();
         let outbound = config.grants.outbound.clone().with_private(private.clone());
@@ -181,6 +191,7 @@ impl Workshop {
             values: Arc::new(given.values.0.clone().into_iter().collect()),
             environment: given.values.0.clone().into_iter().collect(),
             folders,
+            buckets: buckets.clone(),
             tcp: Arc::new(config.grants.outbound_tcp.clone().with_private(private)),
             signing: given.signing.keys(),
             upstream: Arc::new(Upstream::new(
@@ -201,8 +212,15 @@ impl Workshop {
             handler.meter.clone(),
         );
         pool.try_instance().await.map_err(|fault| LoadError::Instance(fault.detail))?;
-        let generation =
-            Generation::new(number, component, config.clone(), given, handler.clone(), pool);
+        let generation = Generation::new(
+            number,
+            component,
+            config.clone(),
+            given,
+            buckets,
+            handler.clone(),
+            pool,
+        );
         if let Some(path) = &config.health {
             check_health(&generation, path)
                 .await

@@ -2,7 +2,7 @@
 
 use super::read::ReadError;
 use crate::config::HandlerConfig;
-use crate::id::HandlerName;
+use crate::id::{HandlerName, SchemaNumber};
 use crate::wasm::{NotAHandler, Refused};
 
 /// Why a file does not become a generation.
@@ -14,6 +14,10 @@ pub(super) enum LoadError {
     Refused(#[from] Refused),
     #[error("{0}")]
     Grant(String),
+    #[error(
+        "its state is of schema {served}, and this component is of schema {schema}; put back one of schema {served}, or give this one state of its own with `schema_change = \"fresh\"`"
+    )]
+    Schema { served: SchemaNumber, schema: SchemaNumber },
     #[error("it cannot be instantiated: {0}")]
     Instance(String),
     #[error("health request `{path}`: {problem}")]
@@ -38,7 +42,7 @@ impl LoadError {
                 NotAHandler::Empty | NotAHandler::Truncated(_) | NotAHandler::Invalid(_),
             )) => Blame::Unfinished,
             LoadError::Refused(Refused::Host(_)) => Blame::Surroundings,
-            LoadError::Refused(_) => Blame::Content,
+            LoadError::Refused(_) | LoadError::Schema { .. } => Blame::Content,
             LoadError::File(_)
             | LoadError::Grant(_)
             | LoadError::Instance(_)

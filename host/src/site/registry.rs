@@ -161,6 +161,7 @@ pub struct Registry {
 impl Registry {
     pub fn new(site: Site, limits: LiveLimits) -> Arc<Self> {
         let handlers = site.handlers().map(|(handler, _)| (handler.name.clone(), handler.clone()));
+        site.handlers().for_each(|(_, generation)| generation.buckets.serve());
         Arc::new(Registry {
             handlers: Mutex::new(handlers.collect()),
             site: ArcSwap::from_pointee(site),
@@ -194,6 +195,7 @@ impl Registry {
         let old = self.site.load_full();
         let Some((_, replaced)) = old.find(generation.handler()) else { return false };
         let replaced = replaced.clone();
+        generation.buckets.serve();
         self.site.store(Arc::new(old.with(generation)));
         drop(old);
         self.drain(replaced);
@@ -205,6 +207,7 @@ impl Registry {
     pub(super) fn swap_site(&self, site: Site, limits: Arc<ServerLimits>) {
         let _one = self.changing.lock();
         let kept: Vec<Arc<Generation>> = site.handlers().map(|(_, g)| g.clone()).collect();
+        kept.iter().for_each(|generation| generation.buckets.serve());
         let old = self.site.swap(Arc::new(site));
         self.limits.set(limits);
         for (_, generation) in old.handlers() {

@@ -42,6 +42,9 @@ pub struct SiteStatus {
     /// False while any handler's file, or the config, cannot be served as it is.
     pub healthy: bool,
     pub handlers: Vec<HandlerStatus>,
+    /// Where the state is, if a handler has any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
     pub routes: Vec<RouteStatus>,
     pub draining: Vec<GenerationStatus>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -60,8 +63,17 @@ pub struct HandlerStatus {
     pub in_flight: u64,
     pub waiting: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<StateStatus>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub trouble: Option<String>,
     pub reloads: Vec<ReloadStatus>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct StateStatus {
+    pub schema: u32,
+    pub bytes: u64,
+    pub keys: u64,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -168,11 +180,14 @@ impl Registry {
         let routes = routes.collect();
         let healthy = config_trouble.is_none() && handlers.iter().all(|h| h.trouble.is_none());
         let awaits_restart = self.limits.awaiting_restart(&site.config.limits);
+        let has_state = handlers.iter().any(|handler| handler.state.is_some());
+        let state = has_state.then(|| site.config.state.to_string());
         drop(site);
         SiteStatus {
             version: env!("CARGO_PKG_VERSION"),
             healthy,
             handlers,
+            state,
             routes,
             draining: self.draining().iter().map(|g| generation_status(g)).collect(),
             config_trouble,
@@ -188,6 +203,11 @@ fn handler_status(handler: &Handler, generation: &Generation) -> HandlerStatus {
         generation: generation_status(generation),
         in_flight: handler.meter.in_flight.get(),
         waiting: handler.meter.queue.get(),
+        state: generation.buckets.schema().map(|schema| StateStatus {
+            schema: schema.0,
+            bytes: handler.meter.state_bytes.get(),
+            keys: handler.meter.state_keys.get(),
+        }),
         trouble: handler.reloads.trouble(),
         reloads: handler.reloads.history(),
     }

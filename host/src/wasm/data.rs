@@ -12,6 +12,7 @@ use crate::limits::{HandlerLimits, Size};
 use crate::meter::HandlerMeter;
 use crate::policy::TcpGrants;
 use crate::signing::SigningKeys;
+use crate::store::Buckets;
 use crate::upstream::Upstream;
 use std::cell::Cell;
 use std::sync::Arc;
@@ -31,6 +32,7 @@ pub(crate) struct Blueprint {
     pub(crate) values: Arc<WasiConfigVariables>,
     pub(crate) environment: Vec<(String, String)>,
     pub(crate) folders: GrantedFolders,
+    pub(crate) buckets: Buckets,
     pub(crate) tcp: Arc<TcpGrants>,
     pub(crate) signing: SigningKeys,
     pub(crate) upstream: Arc<Upstream>,
@@ -45,6 +47,7 @@ pub(crate) struct Data {
     pub(crate) outbound: Outbound,
     pub(crate) sockets: Sockets,
     pub(crate) values: Arc<WasiConfigVariables>,
+    pub(crate) buckets: Buckets,
     pub(crate) limiter: Limiter,
     pub(crate) log: GuestLog,
     pub(crate) seat: Arc<Seat>,
@@ -101,6 +104,7 @@ impl Blueprint {
             outbound: Outbound::new(self, seat),
             sockets,
             values: self.values.clone(),
+            buckets: self.buckets.clone(),
             limiter: Limiter::new(limits),
             log,
             seat: seat.clone(),

@@ -1,10 +1,11 @@
 //! What the host offers to guests: WASI 0.2 and 0.3, with our own in place of a few
-//! functions, and the interfaces of the native world.
+//! functions, state, and the interfaces of the native world.
 //!
 //! Everything is linked for every component; what a handler may reach is decided
 //! when it calls, by its grants.
 
 mod clocks;
+mod keyvalue;
 mod log;
 mod outbound;
 mod reporter;
@@ -40,6 +41,7 @@ pub(super) fn linker(engine: &Engine, concurrency: Concurrency) -> wasmtime::Res
         wasmtime_wasi::p3::add_to_linker(&mut linker)?;
         http03::add_to_linker(&mut linker)?;
     }
+    keyvalue::add_to_linker(&mut linker)?;
     linker.allow_shadowing(true);
     sockets::add_to_linker(&mut linker, concurrency)?;
     if concurrency == Concurrency::Many {

@@ -3,6 +3,7 @@
 //! A file that is not a handler gets one message that says what it is, what was
 //! expected and what to do.
 
+use crate::id::SchemaNumber;
 use std::collections::BTreeSet;
 use wasmparser::{Encoding, Parser, Payload};
 
@@ -33,6 +34,8 @@ pub struct Shape {
     pub world: World,
     /// The interfaces it imports, such as `wasi:io/streams@0.2.6`, sorted.
     pub imports: Vec<String>,
+    /// The state that it understands, by its section `squall:schema`.
+    pub schema: Option<SchemaNumber>,
 }
 
 /// Why a file cannot be a handler.
@@ -75,6 +78,10 @@ pub enum NotAHandler {
         "it exports {0}, but a handler exports `squall:web/handler@0.1`, `wasi:http/handler@0.3` (world `wasi:http/service`) or `wasi:http/incoming-handler@0.2` (world `wasi:http/proxy`)"
     )]
     NoHandler(String),
+    #[error(
+        "its section `squall:schema` is {0}, and not one number in decimal digits; write it as `b\"1\"`"
+    )]
+    BadSchema(String),
     #[error("it is not valid WebAssembly: {0}")]
     Invalid(String),
 }
@@ -84,6 +91,7 @@ pub(super) fn shape_of(bytes: &[u8]) -> Result<Shape, NotAHandler> {
     preamble(bytes)?;
     let mut imports = BTreeSet::new();
     let mut exports = Vec::new();
+    let mut schema = None;
     let mut depth = 0;
     let mut outermost = Encoding::Component;
     for payload in Parser::new(0).parse_all(bytes) {
@@ -101,6 +109,10 @@ pub(super) fn shape_of(bytes: &[u8]) -> Result<Shape, NotAHandler> {
                     imports.insert(import.name.name.to_owned());
                 }
             }
+            // A linker puts it into the core module that it makes.
+            Payload::CustomSection(section) if section.name() == SCHEMA => {
+                schema = Some(schema_of(section.data(), schema)?);
+            }
             Payload::ComponentExportSection(section) if depth == 1 => {
                 for export in section {
                     let export = export.map_err(|e| parse_error(&e, bytes.len()))?;
@@ -115,7 +127,23 @@ pub(super) fn shape_of(bytes: &[u8]) -> Result<Shape, NotAHandler> {
         return Err(NotAHandler::CoreModule);
     }
     let world = world_of(&exports)?;
-    Ok(Shape { world, imports: imports.into_iter().collect() })
+    Ok(Shape { world, imports: imports.into_iter().collect(), schema })
+}
+
+/// The section in which a component says which state it understands.
+const SCHEMA: &str = "squall:schema";
+
+fn schema_of(text: &[u8], other: Option<SchemaNumber>) -> Result<SchemaNumber, NotAHandler> {
+    let shown = || NotAHandler::BadSchema(format!("`{}`", text.escape_ascii()));
+    let is_decimal = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
+    let number = std::str::from_utf8(text).ok().filter(|_| is_decimal);
+    let number = SchemaNumber(number.and_then(|n| n.parse().ok()).ok_or_else(shown)?);
+    match other {
+        Some(other) if other != number => {
+            Err(NotAHandler::BadSchema(format!("there twice, as {other} and {number}")))
+        }
+        _ => Ok(number),
+    }
 }
 
 /// Whether `bytes` begin like WebAssembly.
@@ -213,6 +241,17 @@ mod tests {
         let preview = "wasi:http/handler@0.3.0-rc-2026-01-06";
         assert!(matches!(world(&[preview]), Err(NotAHandler::TooOld(_))));
         assert!(matches!(world(&[]), Err(NotAHandler::NoHandler(_))));
+    }
+
+    #[test]
+    fn a_schema_is_one_number() {
+        let (one, two) = (Some(SchemaNumber(1)), Some(SchemaNumber(2)));
+        assert_eq!(schema_of(b"2", None).ok(), two);
+        assert_eq!(schema_of(b"2", two).ok(), two);
+        assert!(schema_of(b"2", one).is_err());
+        for text in ["", "x", "-1", "+1", " 1", "1\n", "4294967296"] {
+            assert!(schema_of(text.as_bytes(), None).is_err(), "{text}");
+        }
     }
 
     #[test]

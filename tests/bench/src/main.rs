@@ -8,6 +8,7 @@
 mod hyper_server;
 mod process;
 mod start;
+mod state;
 mod subject;
 mod suspended;
 mod swap;
@@ -46,6 +47,8 @@ enum What {
     Swap,
     /// From the start of the process to the first answer
     Start,
+    /// Durable writes of the store
+    State,
     /// Bare hyper, for the program itself
     #[command(hide = true)]
     Hyper { port: u16 },
@@ -61,11 +64,13 @@ fn main() -> Result<()> {
         Some(What::Suspended) => suspended::measure(only)?,
         Some(What::Swap) => swap::measure()?,
         Some(What::Start) => start::measure()?,
+        Some(What::State) => state::measure(time)?,
         None => {
             throughput::measure(time, only)?;
             suspended::measure(only)?;
             swap::measure()?;
             start::measure()?;
+            state::measure(time)?;
         }
     }
     Ok(())

@@ -5,7 +5,10 @@ pub(crate) mod aftermath;
 pub(crate) mod client;
 pub(crate) mod fault_guests;
 pub(crate) mod h2;
+#[cfg(feature = "redis")]
+pub(crate) mod redis;
 pub(crate) mod server;
+pub(crate) mod state;
 pub(crate) mod tls;
 pub(crate) mod upstream;
 pub(crate) mod versions;

@@ -204,6 +204,20 @@ impl Server {
         Server { site, address, admin, child, stderr, stdout }
     }
 
+    /// Kills it, and gives what it has left.
+    pub(crate) fn kill(mut self) -> Site {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        std::mem::replace(&mut self.site, Site::empty())
+    }
+
+    /// Has it end by itself, and gives what it has left.
+    pub(crate) fn stop(mut self) -> Site {
+        self.signal(rustix::process::Signal::TERM);
+        assert!(self.wait().success(), "{:?}", self.stderr());
+        std::mem::replace(&mut self.site, Site::empty())
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
@@ -317,6 +331,14 @@ impl Server {
         let maximum = getrlimit(Resource::Nofile).maximum;
         let wanted = Rlimit { current: Some(most), maximum };
         prlimit(pid, Resource::Nofile, wanted).unwrap().current.unwrap()
+    }
+
+    /// Lets its files grow to this size from now on, or to any.
+    pub(crate) fn allow_file_size(&self, most: Option<u64>) {
+        use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
+        let pid = Pid::from_raw(self.pid().cast_signed());
+        let maximum = getrlimit(Resource::Fsize).maximum;
+        prlimit(pid, Resource::Fsize, Rlimit { current: most, maximum }).unwrap();
     }
 
     pub(crate) fn threads(&self) -> usize {

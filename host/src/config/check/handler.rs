@@ -3,6 +3,7 @@
 use super::super::{Access, Folder, Grants, HandlerConfig, Isolation, SecretSource, raw};
 use super::limits::of_handler;
 use super::{Checked, Problem, Problems, each};
+use crate::id::SchemaNumber;
 use crate::limits::{HandlerLimits, ServerLimits};
 use crate::policy::{OutboundGrants, Ranges, TcpGrants};
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,6 +36,10 @@ pub(super) fn handler(
     let keys = problems.note(keys);
     let config = problems.note(config_values(raw.config).map_err(|p| p.below("config")));
     let folders = problems.note(folders(raw.folders, base).map_err(|p| p.below("folders")));
+    let buckets = super::state::buckets(raw.key_value).map_err(|p| p.below("key_value"));
+    let buckets = problems.note(buckets);
+    let change = raw.schema_change.as_deref().map(super::state::schema_change).transpose();
+    let change = problems.note(change.map_err(|p| p.below("schema_change")));
     if !problems.is_empty() {
         return Err(problems);
     }
@@ -43,6 +48,8 @@ pub(super) fn handler(
         source: raw.source.map(|source| base.join(source)),
         isolation: isolation.flatten(),
         health: raw.health,
+        schema: raw.schema.map(SchemaNumber),
+        schema_change: change.flatten().unwrap_or_default(),
         grants: Grants {
             outbound: outbound.unwrap_or_default(),
             outbound_private: private.unwrap_or_default(),
@@ -53,6 +60,7 @@ pub(super) fn handler(
             config: config.unwrap_or_default(),
             folders: folders.unwrap_or_default(),
             signing_keys: keys.unwrap_or_default(),
+            key_value: buckets.unwrap_or_default(),
         },
         limits,
     })
@@ -115,7 +123,7 @@ fn secrets(
     if problems.is_empty() { Ok(found) } else { Err(problems) }
 }
 
-fn secret_source(secret: raw::Secret, base: &Path) -> Checked<SecretSource> {
+pub(super) fn secret_source(secret: raw::Secret, base: &Path) -> Checked<SecretSource> {
     match (secret.env, secret.file) {
         (Some(variable), None) => Ok(SecretSource::Environment(variable)),
         (None, Some(path)) => Ok(SecretSource::File(base.join(path))),

@@ -2,15 +2,16 @@
 
 use super::super::address::{parse_admin, parse_listen};
 use super::super::source::default_listen;
-use super::super::{AccessLog, Config, raw};
+use super::super::{AccessLog, Config, State, raw};
 use super::{Checked, Problem, Problems, each, limits};
 use crate::limits::ServerLimits;
 use crate::policy::Ranges;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::Path;
 
 /// A config without handlers and routes.
-pub(super) fn server(raw: raw::Server, problems: &mut Problems) -> Config {
+pub(super) fn server(raw: raw::Server, base: &Path, problems: &mut Problems) -> Config {
     let limits = ServerLimits::default().with(&raw.limits);
     let wrong = limits::of_server(&limits);
     // No handler is judged by what is wrong here.
@@ -27,12 +28,15 @@ pub(super) fn server(raw: raw::Server, problems: &mut Problems) -> Config {
     let proxies = problems.note(proxies);
     let access_log = raw.access_log.map(|text| text.parse::<AccessLog>()).transpose();
     let access_log = access_log.map_err(Problem::new).map_err(at_server("access_log"));
+    let state = super::state::state(raw.state, base).map_err(|p| p.below("state").below("server"));
+    let state = problems.note(state);
     Config {
         file: None,
         listen: listen.unwrap_or_default(),
         admin: admin.flatten(),
         trusted_proxies: proxies.unwrap_or_default(),
         access_log: problems.note(access_log).flatten(),
+        state: state.unwrap_or_else(|| State::beside(base)),
         limits,
         handlers: BTreeMap::new(),
         routes: Vec::new(),

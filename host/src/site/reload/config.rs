@@ -185,6 +185,7 @@ fn fixed_part(old: &Config, new: &Config) -> Option<&'static str> {
         ("server.admin", old.admin != new.admin),
         ("server.trusted_proxies", old.trusted_proxies != new.trusted_proxies),
         ("server.access_log", old.access_log != new.access_log),
+        ("server.state", old.state != new.state),
     ];
     parts.into_iter().find(|(_, changed)| *changed).map(|(key, _)| key)
 }

@@ -74,6 +74,10 @@ impl Outbound {
         self.sender.clone()
     }
 
+    pub(super) fn reporter(&self) -> &Reporter {
+        &self.sender.reporter
+    }
+
     fn set_next(&self, call: Option<Arc<Call>>) {
         *self.next.lock() = call;
     }

@@ -17,6 +17,7 @@ pub(crate) struct Reporter {
     denials: Seldom<Denied>,
     /// And meet a limit.
     full: Seldom<&'static str>,
+    buckets: Seldom<String>,
 }
 
 impl Reporter {
@@ -25,7 +26,8 @@ impl Reporter {
         generation: GenerationNumber,
         meter: Arc<HandlerMeter>,
     ) -> Self {
-        Reporter { handler, generation, meter, denials: Seldom::new(), full: Seldom::new() }
+        let (denials, full, buckets) = (Seldom::new(), Seldom::new(), Seldom::new());
+        Reporter { handler, generation, meter, denials, full, buckets }
     }
 
     /// An outbound request got no response.
@@ -46,6 +48,16 @@ impl Reporter {
         let Some(left_out) = self.full.speak(full.name) else { return };
         let (handler, generation) = (&self.handler, self.generation);
         tracing::warn!(%handler, %generation, left_out, "no TCP socket for the handler: {full}");
+    }
+
+    /// A bucket that no grant names.
+    pub(super) fn no_bucket(&self, bucket: &str) {
+        self.meter.state_operations.count(("open", "no_such_bucket"));
+        // No name that can be granted is longer.
+        let bucket: String = bucket.chars().take(64).collect();
+        let Some(left_out) = self.buckets.speak(bucket.clone()) else { return };
+        let (handler, generation) = (&self.handler, self.generation);
+        tracing::warn!(%handler, %generation, left_out, "a bucket was denied: no grant names {bucket:?}; to grant it, add it to `key_value`");
     }
 
     /// A call that no grant allows.

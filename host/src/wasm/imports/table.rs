@@ -36,7 +36,12 @@ enum Needs {
     Folders,
     Values,
     SigningKeys,
+    Buckets,
 }
+
+/// Of the one version that there is of it, for every world.
+const KEY_VALUE: [&str; 3] =
+    ["wasi:keyvalue/atomics", "wasi:keyvalue/batch", "wasi:keyvalue/store"];
 
 const TRACK_02: &[(&str, Needs)] = &[
     ("wasi:cli/environment", Needs::Nothing),
@@ -100,7 +105,7 @@ const TRACK_03: &[(&str, Needs)] = &[
 const TRACK_WEB: &[(&str, Needs)] = &[
     ("squall:web/client", Needs::Nothing),
     ("squall:web/handler", Needs::Nothing),
-    ("squall:web/key-value", Needs::Nothing),
+    ("squall:web/key-value", Needs::Buckets),
     ("squall:web/log", Needs::Nothing),
     ("squall:web/outbound", Needs::Outbound),
     ("squall:web/signing", Needs::SigningKeys),
@@ -133,6 +138,9 @@ fn needs(world: World, name: &str) -> Option<Needs> {
     };
     if interface == "wasi:config/store" {
         return version.starts_with("0.2.0-rc").then_some(Needs::Values);
+    }
+    if KEY_VALUE.contains(&interface) {
+        return (version == "0.2.0-draft2").then_some(Needs::Buckets);
     }
     if version.contains('-') {
         return None;
@@ -168,6 +176,7 @@ impl Needs {
                 let any = !grants.config.is_empty() || !grants.secrets.is_empty();
                 (any, "config = { key = \"value\" }")
             }
+            Needs::Buckets => (!grants.key_value.is_empty(), "key_value = [\"default\"]"),
         };
         if granted { ImportStatus::Granted } else { ImportStatus::NotGranted(line) }
     }
@@ -186,7 +195,10 @@ mod tests {
         assert!(!is_known(World::Http02, "wasi:http/client@0.3.0"));
         assert!(!is_known(World::Http03, "wasi:http/client@0.4.0"));
         assert!(!is_known(World::Http03, "wasi:http/client@0.3.0-rc-2026-01-06"));
-        assert!(!is_known(World::Http02, "wasi:keyvalue/store@0.2.0-draft2"));
+        assert!(is_known(World::Http02, "wasi:keyvalue/store@0.2.0-draft2"));
+        assert!(is_known(World::Http03, "wasi:keyvalue/batch@0.2.0-draft2"));
+        assert!(!is_known(World::Http03, "wasi:keyvalue/store@0.2.0-draft"));
+        assert!(!is_known(World::Http02, "wasi:keyvalue/watcher@0.2.0-draft2"));
         assert!(!is_known(World::Http02, "acme:thing/x"));
     }
 
@@ -194,7 +206,7 @@ mod tests {
     fn no_line_of_a_config_grants_udp() {
         let udp = ["wasi:sockets/udp@0.2.6", "wasi:sockets/udp-create-socket@0.2.6"];
         let imports = udp.map(str::to_owned).to_vec();
-        let shape = Shape { world: World::Http02, imports };
+        let shape = Shape { world: World::Http02, imports, schema: None };
         let tcp = crate::policy::TcpGrants::parse(&["db.example.com:5432".to_owned()]).unwrap();
         let granted = Grants { outbound_tcp: tcp, ..Grants::default() };
         for grants in [Grants::default(), granted] {

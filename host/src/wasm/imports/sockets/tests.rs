@@ -40,6 +40,7 @@ fn sockets(grants: &[&str], resolver: Unwell) -> Sockets {
         values: Arc::default(),
         environment: Vec::new(),
         folders: GrantedFolders::default(),
+        buckets: Default::default(),
         tcp: Arc::new(TcpGrants::parse(&grants).unwrap().with_private(private)),
         signing: Default::default(),
         upstream: Arc::new(Upstream::new(

@@ -1,71 +1,131 @@
-//! Durable values by key.
+//! Durable values by key: a face of the handler's buckets.
 
 use super::super::super::data::Data;
 use super::super::super::web::key_value::{Error, Host, HostWithStore, Page, Swapped};
-use super::Web;
+use super::{Web, caller};
+use crate::store::{self, Bucket, StoreError};
 use wasmtime::component::Accessor;
 
 impl Host for Data {}
 
 type Answer<T> = wasmtime::Result<Result<T, Error>>;
+type Values = Vec<Option<Vec<u8>>>;
 
 impl HostWithStore<Data> for Web {
-    async fn get(_: &Accessor<Data, Self>, _: String, _: String) -> Answer<Option<Vec<u8>>> {
-        Ok(Err(Error::NoSuchBucket))
+    async fn get(
+        accessor: &Accessor<Data, Self>,
+        bucket: String,
+        key: String,
+    ) -> Answer<Option<Vec<u8>>> {
+        ask(accessor, &bucket, async |bucket| bucket.get(key).await).await
     }
 
     async fn get_many(
-        _: &Accessor<Data, Self>,
-        _: String,
-        _: Vec<String>,
-    ) -> Answer<Vec<Option<Vec<u8>>>> {
-        Ok(Err(Error::NoSuchBucket))
+        accessor: &Accessor<Data, Self>,
+        bucket: String,
+        keys: Vec<String>,
+    ) -> Answer<Values> {
+        ask(accessor, &bucket, async |bucket| bucket.get_many(keys).await).await
     }
 
-    async fn exists(_: &Accessor<Data, Self>, _: String, _: String) -> Answer<bool> {
-        Ok(Err(Error::NoSuchBucket))
+    async fn exists(accessor: &Accessor<Data, Self>, bucket: String, key: String) -> Answer<bool> {
+        ask(accessor, &bucket, async |bucket| bucket.exists(key).await).await
     }
 
     async fn list_keys(
-        _: &Accessor<Data, Self>,
-        _: String,
-        _: String,
-        _: Option<String>,
+        accessor: &Accessor<Data, Self>,
+        bucket: String,
+        prefix: String,
+        cursor: Option<String>,
     ) -> Answer<Page> {
-        Ok(Err(Error::NoSuchBucket))
+        ask(accessor, &bucket, async |bucket| {
+            let store::Page { keys, next } = bucket.list_keys(prefix, cursor).await?;
+            Ok(Page { keys, next })
+        })
+        .await
     }
 
-    async fn set(_: &Accessor<Data, Self>, _: String, _: String, _: Vec<u8>) -> Answer<()> {
-        Ok(Err(Error::NoSuchBucket))
+    async fn set(
+        accessor: &Accessor<Data, Self>,
+        bucket: String,
+        key: String,
+        value: Vec<u8>,
+    ) -> Answer<()> {
+        ask(accessor, &bucket, async |bucket| bucket.set(key, value).await).await
     }
 
     async fn set_many(
-        _: &Accessor<Data, Self>,
-        _: String,
-        _: Vec<(String, Vec<u8>)>,
+        accessor: &Accessor<Data, Self>,
+        bucket: String,
+        values: Vec<(String, Vec<u8>)>,
     ) -> Answer<()> {
-        Ok(Err(Error::NoSuchBucket))
+        ask(accessor, &bucket, async |bucket| bucket.set_many(values).await).await
     }
 
-    async fn delete(_: &Accessor<Data, Self>, _: String, _: String) -> Answer<()> {
-        Ok(Err(Error::NoSuchBucket))
+    async fn delete(accessor: &Accessor<Data, Self>, bucket: String, key: String) -> Answer<()> {
+        ask(accessor, &bucket, async |bucket| bucket.delete(key).await).await
     }
 
-    async fn delete_many(_: &Accessor<Data, Self>, _: String, _: Vec<String>) -> Answer<()> {
-        Ok(Err(Error::NoSuchBucket))
+    async fn delete_many(
+        accessor: &Accessor<Data, Self>,
+        bucket: String,
+        keys: Vec<String>,
+    ) -> Answer<()> {
+        ask(accessor, &bucket, async |bucket| bucket.delete_many(keys).await).await
     }
 
-    async fn increment(_: &Accessor<Data, Self>, _: String, _: String, _: i64) -> Answer<i64> {
-        Ok(Err(Error::NoSuchBucket))
+    async fn increment(
+        accessor: &Accessor<Data, Self>,
+        bucket: String,
+        key: String,
+        delta: i64,
+    ) -> Answer<i64> {
+        ask(accessor, &bucket, async |bucket| bucket.increment(key, delta).await).await
     }
 
     async fn compare_and_swap(
-        _: &Accessor<Data, Self>,
-        _: String,
-        _: String,
-        _: Option<Vec<u8>>,
-        _: Option<Vec<u8>>,
+        accessor: &Accessor<Data, Self>,
+        bucket: String,
+        key: String,
+        expected: Option<Vec<u8>>,
+        value: Option<Vec<u8>>,
     ) -> Answer<Swapped> {
-        Ok(Err(Error::NoSuchBucket))
+        ask(accessor, &bucket, async |bucket| {
+            Ok(match bucket.compare_and_swap(key, expected, value).await? {
+                store::Swapped::Done => Swapped::Done,
+                store::Swapped::Differed(present) => Swapped::Differed(present),
+            })
+        })
+        .await
+    }
+}
+
+/// Does `work` with a bucket, for as long as the call that asks is wanted.
+async fn ask<T>(
+    accessor: &Accessor<Data, Web>,
+    name: &str,
+    work: impl AsyncFnOnce(Bucket) -> Result<T, StoreError>,
+) -> Answer<T> {
+    let call = caller(accessor);
+    let bucket = accessor.with(|mut access| access.get().buckets.get(name).cloned());
+    let bucket = match bucket {
+        Ok(bucket) => bucket,
+        Err(error) => return Ok(Err(words(error))),
+    };
+    let Some(call) = call else { return Ok(work(bucket).await.map_err(words)) };
+    let done = tokio::select! {
+        done = work(bucket) => done,
+        () = call.until_given_up() => Err(StoreError::Unavailable("the client has left")),
+    };
+    Ok(done.map_err(words))
+}
+
+fn words(error: StoreError) -> Error {
+    match error {
+        StoreError::NoSuchBucket => Error::NoSuchBucket,
+        StoreError::TooLarge(text) => Error::TooLarge(text),
+        StoreError::Quota(text) => Error::Quota(text),
+        StoreError::NotANumber => Error::NotANumber,
+        StoreError::Unavailable(text) => Error::Unavailable(text.to_owned()),
     }
 }
