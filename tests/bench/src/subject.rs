@@ -27,7 +27,7 @@ pub(crate) struct Sites(tempfile::TempDir);
 impl Sites {
     pub(crate) fn new() -> Result<Self> {
         let folder = tempfile::tempdir()?;
-        for guest in ["hello02", "hello03"] {
+        for guest in ["hello02", "hello03", "hello_web", "hello_core"] {
             fs::copy(
                 squall_test_guests::guest_path(guest),
                 folder.path().join(format!("{guest}.wasm")),
@@ -64,15 +64,15 @@ pub(crate) fn bare_hyper() -> Result<Subject> {
 pub(crate) fn all(sites: &Sites) -> Result<Vec<Subject>> {
     let squall = squall()?;
     let mut subjects = Vec::new();
-    let worlds = [("0.3", "hello03"), ("0.2", "hello02")];
-    for (world, guest) in worlds {
+    let worlds = [("WASI 0.3", "hello03"), ("WASI 0.2", "hello02")];
+    let native = [("native", "hello_web"), ("native core module", "hello_core")];
+    for (world, guest) in native.into_iter().chain(worlds) {
         for isolation in ["shared", "request"] {
             let site = text(&sites.config(guest, isolation)?)?;
             let squall = squall.clone();
-            subjects
-                .push(Subject::new(&format!("Squall, WASI {world}, {isolation}"), move |port| {
-                    squall_command(&squall, &site, port)
-                }));
+            subjects.push(Subject::new(&format!("Squall, {world}, {isolation}"), move |port| {
+                squall_command(&squall, &site, port)
+            }));
         }
     }
     match find("wasmtime") {
@@ -80,7 +80,7 @@ pub(crate) fn all(sites: &Sites) -> Result<Vec<Subject>> {
             for (world, guest) in worlds {
                 let component = text(&sites.path(&format!("{guest}.wasm")))?;
                 let wasmtime = wasmtime.clone();
-                let name = format!("wasmtime serve, WASI {world}, its default");
+                let name = format!("wasmtime serve, {world}, its default");
                 subjects.push(Subject::new(&name, move |port| {
                     let address = format!("127.0.0.1:{port}");
                     words(&[&wasmtime, "serve", "-S", "cli", "--addr", &address, &component])
@@ -97,10 +97,13 @@ pub(crate) fn all(sites: &Sites) -> Result<Vec<Subject>> {
 pub(crate) fn suspended(sites: &Sites) -> Result<Vec<Subject>> {
     let squall = squall()?;
     // A file served as it is: this must do with the defaults.
-    let component = text(&sites.path("hello03.wasm"))?;
-    let mut subjects = vec![Subject::new("Squall, WASI 0.3, defaults", move |port| {
-        squall_command(&squall, &component, port)
-    })];
+    let mut subjects = Vec::new();
+    for (world, guest) in [("native", "hello_web"), ("WASI 0.3", "hello03")] {
+        let (squall, component) = (squall.clone(), text(&sites.path(&format!("{guest}.wasm")))?);
+        subjects.push(Subject::new(&format!("Squall, {world}, defaults"), move |port| {
+            squall_command(&squall, &component, port)
+        }));
+    }
     if let Some(wasmtime) = find("wasmtime") {
         let component = text(&sites.path("hello03.wasm"))?;
         subjects.push(Subject::new("wasmtime serve, limits raised", move |port| {
