@@ -255,6 +255,6 @@ fn what_it_asks_others_is_held_to_its_words() {
 #[test]
 fn a_health_request_is_told_like_any_other() {
     let server = Site::handler(&guest("faults_web"), "health = \"/log-health\"").start();
-    server.await_log("health: client=\"\"");
+    server.await_log("health: client=.");
     assert_eq!(server.get("/").text(), "ok");
 }
