@@ -24,9 +24,10 @@ use native as world;
 use standard as world;
 
 pub(crate) use executor::{Id as TaskId, cancel, spawn};
-pub(crate) use world::{IncomingBody, RawRequest, config, log, now, send, sleep};
+pub(crate) use world::{IncomingBody, RawRequest, log, now, send, sleep};
 
 use crate::{IntoResponse, Response};
+use world::bindings::wasi::config::store;
 
 #[doc(hidden)]
 pub use crate::__export_handler as export_handler;
@@ -35,6 +36,14 @@ pub use crate::__export_handler as export_handler;
 #[doc(hidden)]
 pub fn respond<T: IntoResponse>(answer: T) -> Response {
     answer.into_response()
+}
+
+/// The value of a config key, or why it cannot be told.
+pub(crate) fn config(key: &str) -> Result<Option<String>, String> {
+    only_in_a_component();
+    store::get(key).map_err(|error| match error {
+        store::Error::Upstream(reason) | store::Error::Io(reason) => reason,
+    })
 }
 
 /// Says it better than the `unreachable!` of the imports' stand-ins, which abort.

@@ -35,7 +35,6 @@ use super::{executor, only_in_a_component};
 use crate::{Request, Response};
 use bindings::squall::web::log as host_log;
 use bindings::wasi::clocks::monotonic_clock;
-use bindings::wasi::config::store;
 use std::fmt::Arguments;
 
 /// What the macro puts beside a handler.
@@ -98,14 +97,6 @@ pub(crate) fn now() -> u64 {
 pub(crate) async fn sleep(nanoseconds: u64) {
     only_in_a_component();
     monotonic_clock::wait_for(nanoseconds).await;
-}
-
-/// The value of a config key, or why it cannot be told.
-pub(crate) fn config(key: &str) -> Result<Option<String>, String> {
-    only_in_a_component();
-    store::get(key).map_err(|error| match error {
-        store::Error::Upstream(reason) | store::Error::Io(reason) => reason,
-    })
 }
 
 /// One line for the server's log.

@@ -29,7 +29,6 @@ pub use wasip3::http::types::{
 
 use super::{executor, only_in_a_component};
 use crate::{Request, Response};
-use bindings::wasi::config::store;
 use std::fmt::Arguments;
 use std::io::{self, Write};
 use wasip3::clocks::monotonic_clock;
@@ -93,14 +92,6 @@ pub(crate) fn now() -> u64 {
 pub(crate) async fn sleep(nanoseconds: u64) {
     only_in_a_component();
     monotonic_clock::wait_for(nanoseconds).await;
-}
-
-/// The value of a config key, or why it cannot be told.
-pub(crate) fn config(key: &str) -> Result<Option<String>, String> {
-    only_in_a_component();
-    store::get(key).map_err(|error| match error {
-        store::Error::Upstream(reason) | store::Error::Io(reason) => reason,
-    })
 }
 
 /// One line for the server's log, written at once: `eprintln!` would write it in

@@ -11,7 +11,7 @@ pub(super) use generated::exports::squall::web::handler::{Error, Request};
 pub(super) use generated::squall::web::types::{Body, BodyError, BodyStream, Fields, Response};
 pub(super) use generated::squall::web::{client, key_value, log, outbound, signing};
 pub(super) use incoming::to_body;
-pub(super) use outgoing::{Outgoing, declare, from_body};
+pub(super) use outgoing::{Outgoing, declare, from_body, why};
 pub(super) use request::to_request;
 
 mod generated {

@@ -36,6 +36,7 @@ pub(super) async fn try_instance(pool: &Pool) -> Result<(), Fault> {
     let store = |engine: &Engine, concurrency| {
         pool.blueprint.store(engine, concurrency, 0, &seat, &pool.ticks)
     };
+    // By each world's own bindings, which also look whether the export has its type.
     let (mut store, made) = match &pool.component.entry {
         Entry::Http02(pre) => {
             let mut store = store(pre.engine(), Concurrency::Single);

@@ -1,7 +1,7 @@
 //! A response's body as its world makes it, in the house's words.
 
 use super::super::pipe::PipeBody;
-use super::super::web::BodyError as WebError;
+use super::super::web::{BodyError as WebError, why};
 use crate::body::Body;
 use crate::fault::{Fault, FaultKind};
 use bytes::Bytes;
@@ -36,7 +36,7 @@ impl HttpBody for Content {
             }
             Content::Web(body) => {
                 let frame = ready!(Pin::new(body).poll_frame(cx));
-                frame.map(|frame| frame.map_err(web_failure))
+                frame.map(|frame| frame.map_err(|error| failure(why(error))))
             }
         })
     }
@@ -66,13 +66,6 @@ fn wasi_failure(error: &WasiError) -> Fault {
         ),
         other => failure(other),
     }
-}
-
-fn web_failure(error: WebError) -> Fault {
-    failure(match error {
-        WebError::Incomplete(text) | WebError::Failed(text) => text,
-        WebError::TooLarge(limit) => format!("it is larger than {limit} bytes"),
-    })
 }
 
 fn failure(error: impl std::fmt::Display) -> Fault {

@@ -11,6 +11,9 @@ pub(in crate::wasm) enum BadFields {
     Lengths,
     #[error("a header field has the name `{0}`")]
     Name(String),
+    /// What it should have been, and what it is.
+    #[error("`{1}` is no {0}")]
+    Pseudo(&'static str, String),
     #[error("the header field `{0}` has a value with bytes that none may have")]
     Value(HeaderName),
     #[error("header fields have more than {0} bytes")]

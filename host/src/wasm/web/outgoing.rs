@@ -45,6 +45,14 @@ pub(in crate::wasm) fn from_body(
     Ok(Outgoing::Pipe(body, stream.length))
 }
 
+/// What a guest said of a body that it broke off.
+pub(in crate::wasm) fn why(error: WebError) -> String {
+    match error {
+        WebError::Incomplete(text) | WebError::Failed(text) => text,
+        WebError::TooLarge(limit) => format!("it is larger than {limit} bytes"),
+    }
+}
+
 /// The length of a body is neither of these.
 #[derive(Debug, thiserror::Error)]
 #[error("a `content-length` says another length than the stream of the body has: {0} bytes")]

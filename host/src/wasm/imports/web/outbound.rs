@@ -3,14 +3,14 @@
 use super::super::super::data::Data;
 use super::super::super::web::outbound::{Error, Host, HostWithStore, Request};
 use super::super::super::web::{
-    BadFields, Fields, Outgoing, Response, append, declare, for_each, from_body, to_body, to_fields,
+    BadFields, Fields, Outgoing, Response, append, declare, for_each, from_body, to_body,
+    to_fields, why,
 };
 use super::super::outbound::{Unsent, Wanted};
 use super::{Web, caller};
 use crate::body::{Body, BodyError};
 use crate::policy::Denied;
 use crate::upstream::UpstreamError;
-use bytes::Bytes;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Method, Uri};
 use http_body_util::BodyExt;
@@ -66,7 +66,7 @@ fn lower(
             if let Err(error) = declare(length, lowered.headers_mut()) {
                 return Ok(Err(Error::Invalid(error.to_string())));
             }
-            Body::stream(body.map_err(|error| BodyError::Other(format!("{error:?}"))))
+            Body::stream(body.map_err(|error| BodyError::Other(why(error))))
         }
     };
     Ok(Ok(lowered.map(|()| body)))
@@ -76,37 +76,30 @@ fn lower(
 fn head(fields: Fields, limit: usize) -> Result<http::Request<()>, String> {
     let mut head = http::Request::new(());
     let mut uri = http::uri::Parts::default();
-    let none =
-        |what: &str, value: &Bytes| format!("`{}` is no {what}", String::from_utf8_lossy(value));
-    let mut wrong = None;
     let taken = for_each(fields, limit, |name, value| {
+        let bad = |what| BadFields::Pseudo(what, String::from_utf8_lossy(&value).into_owned());
         match &*name {
-            b":method" => match Method::from_bytes(&value) {
-                Ok(method) => *head.method_mut() = method,
-                Err(_) => wrong = Some(none("method", &value)),
-            },
-            b":scheme" => match Scheme::try_from(&*value) {
-                Ok(scheme) => uri.scheme = Some(scheme),
-                Err(_) => wrong = Some(none("scheme", &value)),
-            },
-            b":authority" => match Authority::from_maybe_shared(value.clone()) {
-                Ok(authority) => uri.authority = Some(authority),
-                Err(_) => wrong = Some(none("authority", &value)),
-            },
-            b":path" => match PathAndQuery::from_maybe_shared(value.clone()) {
-                Ok(path) => uri.path_and_query = Some(path),
-                Err(_) => wrong = Some(none("path", &value)),
-            },
+            b":method" => {
+                *head.method_mut() = Method::from_bytes(&value).map_err(|_| bad("method"))?;
+            }
+            b":scheme" => {
+                uri.scheme = Some(Scheme::try_from(&*value).map_err(|_| bad("scheme"))?);
+            }
+            b":authority" => {
+                let authority = Authority::from_maybe_shared(value.clone());
+                uri.authority = Some(authority.map_err(|_| bad("authority"))?);
+            }
+            b":path" => {
+                let path = PathAndQuery::from_maybe_shared(value.clone());
+                uri.path_and_query = Some(path.map_err(|_| bad("path"))?);
+            }
             // The authority says it.
             name if name.eq_ignore_ascii_case(b"host") => {}
             name => append(head.headers_mut(), name, value)?,
         }
         Ok(())
     });
-    taken.map_err(|error: BadFields| error.to_string())?;
-    if let Some(wrong) = wrong {
-        return Err(wrong);
-    }
+    taken.map_err(|error| error.to_string())?;
     *head.uri_mut() = Uri::from_parts(uri).map_err(|error| format!("the URL is none: {error}"))?;
     Ok(head)
 }
