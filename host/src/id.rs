@@ -27,6 +27,21 @@ impl fmt::Display for HandlerName {
     }
 }
 
+/// The host that a request is for, as routes know it: in lower case, without port and
+/// without the dot of an absolute name. Cheap to clone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostName(Arc<str>);
+
+impl HostName {
+    pub fn new(name: &str) -> Self {
+        HostName(name.into())
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// One loaded, checked, compiled version of a handler; numbered from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct GenerationNumber(pub u64);

@@ -8,7 +8,7 @@
 //!
 //! - words: [`limits`], [`id`], [`body`], [`headers`], [`fault`], [`meter`]
 //! - facts: [`path`], [`route`], [`told`], [`policy`], [`config`]
-//! - services: [`logging`], [`offload`], [`signing`], [`files`], [`upstream`], [`store`]
+//! - services: [`logging`], [`alarm`], [`offload`], [`signing`], [`files`], [`upstream`], [`store`]
 //! - guests: [`wasm`]
 //! - the site: [`site`]
 //! - edges: [`server`], [`ops`]
@@ -28,6 +28,7 @@ pub mod policy;
 pub mod config;
 
 pub mod logging;
+pub mod alarm;
 pub mod offload;
 pub mod signing;
 pub mod files;

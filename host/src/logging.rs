@@ -5,6 +5,7 @@
 
 pub mod access;
 mod escape;
+mod queue;
 mod seldom;
 
 pub use seldom::Seldom;

@@ -70,7 +70,7 @@ fn a_module_uses_only_what_stands_above_it() {
     let layers: [&[&str]; 7] = [
         &["limits", "id", "body", "headers", "fault", "meter"],
         &["path", "route", "policy", "config"],
-        &["logging", "offload", "files", "upstream", "store"],
+        &["logging", "alarm", "offload", "files", "upstream", "store"],
         &["wasm"],
         &["site"],
         &["server", "ops"],

@@ -2,12 +2,13 @@
 //! own.
 //!
 //! The request's path pays for cloning a few reference-counted values and for a
-//! try at a bounded queue.
+//! place in a bounded queue.
 
 use super::escape::{Ascii, Plain};
+use super::queue::{Receiver, Sender, queue};
 use crate::config::AccessLog as Form;
 use crate::fault::FaultKind;
-use crate::id::{GenerationNumber, HandlerName, RequestId};
+use crate::id::{GenerationNumber, HandlerName, HostName, RequestId};
 use crate::meter::ServerMeter;
 use http::{Method, Uri};
 use humantime::format_rfc3339_millis;
@@ -16,7 +17,6 @@ use serde_json::Serializer;
 use std::io::{self, Write};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, SystemTime};
 use tokio::sync::oneshot;
 
@@ -27,7 +27,8 @@ pub struct AccessLine {
     pub client: IpAddr,
     pub method: Method,
     pub target: Uri,
-    pub host: String,
+    /// `None` if it was not a valid one.
+    pub host: Option<HostName>,
     pub http2: bool,
     pub handler: Option<(HandlerName, GenerationNumber)>,
     /// `None` if the client left before there was an answer.
@@ -44,7 +45,7 @@ pub struct AccessLog(Option<Queue>);
 
 #[derive(Clone, Debug)]
 struct Queue {
-    sender: SyncSender<(SystemTime, AccessLine)>,
+    sender: Sender<(SystemTime, AccessLine)>,
     meter: Arc<ServerMeter>,
 }
 
@@ -59,7 +60,7 @@ impl AccessLog {
     /// Starts the writing thread, unless the log is off.
     pub fn start(
         form: Form,
-        queue: usize,
+        room: usize,
         meter: Arc<ServerMeter>,
     ) -> io::Result<(Self, AccessWriter)> {
         let (alive, ended) = oneshot::channel::<()>();
@@ -67,7 +68,7 @@ impl AccessLog {
         if form == Form::Off {
             return Ok((AccessLog(None), writer));
         }
-        let (sender, receiver) = sync_channel(queue.max(1));
+        let (sender, receiver) = queue(room.max(1));
         std::thread::Builder::new().name("squall-access".into()).spawn(move || {
             write_lines(&receiver, form);
             drop(alive);
@@ -97,21 +98,22 @@ impl AccessWriter {
     }
 }
 
-/// Runs until the last sender is gone. Lines that are at hand are written at once.
+/// Runs until the last sender is gone.
 fn write_lines(receiver: &Receiver<(SystemTime, AccessLine)>, form: Form) {
     /// Enough for hundreds of lines; a write is then worth its system call.
     const BATCH: usize = 64 << 10;
-    let mut buffer = Vec::with_capacity(BATCH);
-    while let Ok((time, line)) = receiver.recv() {
-        format_line(&mut buffer, form, time, &line);
-        while buffer.len() < BATCH
-            && let Ok((time, line)) = receiver.try_recv()
-        {
+    let (mut lines, mut buffer) = (Vec::new(), Vec::with_capacity(BATCH));
+    while receiver.receive(&mut lines) {
+        let mut left = lines.drain(..).peekable();
+        while let Some((time, line)) = left.next() {
             format_line(&mut buffer, form, time, &line);
+            if buffer.len() >= BATCH || left.peek().is_none() {
+                // Nobody reads: the lines are lost, and so be it.
+                let mut out = io::stdout().lock();
+                let _ = out.write_all(&buffer).and_then(|()| out.flush());
+                buffer.clear();
+            }
         }
-        // Nobody reads: the lines are lost, and so be it.
-        let _ = io::stdout().lock().write_all(&buffer).and_then(|()| io::stdout().flush());
-        buffer.clear();
     }
 }
 
@@ -130,7 +132,7 @@ fn text(out: &mut Vec<u8>, time: SystemTime, line: &AccessLine) -> io::Result<()
         "{} {} {} {} {} {} {status} {}B {:.1}ms {}",
         format_rfc3339_millis(time),
         line.client,
-        Plain(if line.host.is_empty() { "-" } else { &line.host }),
+        Plain(line.host.as_ref().map_or("-", HostName::as_str)),
         Plain(line.method.as_str()),
         Plain(line.target.path_and_query().map_or("-", |target| target.as_str())),
         if line.http2 { "h2" } else { "h1" },
@@ -173,7 +175,7 @@ fn json(out: &mut Vec<u8>, time: SystemTime, line: &AccessLine) -> io::Result<()
         time: format_rfc3339_millis(time).to_string(),
         request: line.id.to_string(),
         client: line.client,
-        host: &line.host,
+        host: line.host.as_ref().map_or("", HostName::as_str),
         method: line.method.as_str(),
         target: line.target.path_and_query().map_or("", |target| target.as_str()),
         protocol: if line.http2 { "h2" } else { "h1" },
@@ -200,7 +202,7 @@ mod tests {
             client: [127, 0, 0, 1].into(),
             method: Method::GET,
             target: target.parse().unwrap(),
-            host: "a\"b\n".into(),
+            host: Some(HostName::new("a\"b\n")),
             http2: false,
             handler: Some((HandlerName::new("hello"), GenerationNumber(3))),
             status: Some(200),

@@ -3,15 +3,54 @@
 
 use super::clock::Protocol;
 use crate::fault::{Fault, FaultKind};
+use crate::id::HostName;
 use http::header::HOST;
 use http::request::Parts;
 use http::uri::{Authority, Scheme};
 use http::{HeaderValue, Version};
+use std::cell::RefCell;
+
+/// The host of a request.
+#[derive(Clone)]
+pub(super) struct Host {
+    pub(super) authority: Authority,
+    pub(super) name: HostName,
+}
+
+/// The hosts that the requests of a connection are for. Most say the same as the one
+/// before, which then need not be looked at again.
+#[derive(Default)]
+pub(super) struct Hosts(RefCell<Option<(Box<[u8]>, Host)>>);
+
+impl Hosts {
+    pub(super) fn of(&self, head: &Parts, protocol: Protocol) -> Result<Host, Fault> {
+        let mut fields = head.headers.get_all(HOST).iter();
+        let only = match (fields.next(), fields.next(), head.uri.authority()) {
+            (Some(field), None, None) => field.as_bytes(),
+            _ => return host(head, protocol),
+        };
+        let mut last = self.0.borrow_mut();
+        if let Some((field, host)) = &*last
+            && **field == *only
+        {
+            return Ok(host.clone());
+        }
+        let host = host(head, protocol)?;
+        *last = Some((only.into(), host.clone()));
+        Ok(host)
+    }
+}
+
+fn host(head: &Parts, protocol: Protocol) -> Result<Host, Fault> {
+    let authority = authority(head, protocol)?;
+    let name = HostName::new(&host_of(&authority));
+    Ok(Host { authority, name })
+}
 
 /// Exactly one host (RFC 9112 section 3.2), which an absolute target does not spare.
 /// HTTP/1.0 may do without; HTTP/2 has `:authority`, which a `host` must not
 /// contradict (RFC 9113 section 8.3.1).
-pub(super) fn authority(head: &Parts, protocol: Protocol) -> Result<Authority, Fault> {
+fn authority(head: &Parts, protocol: Protocol) -> Result<Authority, Fault> {
     let bad = |why: &str| Fault::new(FaultKind::BadHost, why);
     let mut hosts = head.headers.get_all(HOST).iter().map(HeaderValue::as_bytes);
     let field = hosts.next();
@@ -36,7 +75,7 @@ pub(super) fn authority(head: &Parts, protocol: Protocol) -> Result<Authority, F
 
 /// What routes are chosen by: in lower case, without port and without the dot of an
 /// absolute name.
-pub(super) fn host_of(authority: &Authority) -> String {
+fn host_of(authority: &Authority) -> String {
     without_dot(split_port(authority.as_str()).0).to_ascii_lowercase()
 }
 

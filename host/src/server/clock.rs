@@ -23,6 +23,8 @@ struct State {
     served: u64,
     /// Without an open request: since when nothing, or a part of a head, is there.
     waiting: Waiting,
+    /// When the last bytes came that no request has begun with.
+    read: Option<Instant>,
     /// The peer takes nothing of what we write, since then.
     stalled: Option<Instant>,
     /// The start of a stall at whose end the kernel was asked, and whether it still is to be.
@@ -54,6 +56,14 @@ pub(super) enum Protocol {
 enum Waiting {
     Idle(Instant),
     Head(Instant),
+}
+
+/// A request whose head is complete.
+pub(super) struct Begun {
+    /// When its last bytes came.
+    pub(super) at: Instant,
+    /// How many there were before it on the connection.
+    pub(super) before: u64,
 }
 
 /// Why a connection is given up.
@@ -102,6 +112,7 @@ impl ConnectionClock {
                 Protocol::Http1 => Waiting::Head(now),
                 Protocol::Http2 => Waiting::Idle(now),
             },
+            read: None,
             stalled: None,
             probed: None,
             is_to_probe: false,
@@ -119,11 +130,12 @@ impl ConnectionClock {
     pub(super) fn read(&self) {
         let mut state = self.lock();
         // HTTP/2 frames are not heads; there only open streams count.
-        if state.protocol == Protocol::Http1
-            && state.open == 0
-            && matches!(state.waiting, Waiting::Idle(_))
-        {
-            state.waiting = Waiting::Head(Instant::now());
+        if state.protocol == Protocol::Http1 && state.open == 0 {
+            let now = Instant::now();
+            state.read = Some(now);
+            if let Waiting::Idle(_) = state.waiting {
+                state.waiting = Waiting::Head(now);
+            }
         }
     }
 
@@ -195,14 +207,15 @@ impl ConnectionClock {
         state.stalled.is_some() || busy.max().is_some_and(|at| at.elapsed() < gap)
     }
 
-    /// A request's head is complete. Returns how many there were before it.
-    pub(super) fn begin_request(&self, version: Version, has_body: bool) -> u64 {
+    /// A request's head is complete.
+    pub(super) fn begin_request(&self, version: Version, has_body: bool) -> Begun {
         let mut state = self.lock();
         state.has_body = has_body;
         state.ends_by_closing = version == Version::HTTP_10;
         state.open += 1;
         state.served += 1;
-        state.served - 1
+        // Reading the time costs as much as reading the socket does without the system.
+        Begun { at: state.read.take().unwrap_or_else(Instant::now), before: state.served - 1 }
     }
 
     /// Requests so far.

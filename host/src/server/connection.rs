@@ -7,6 +7,7 @@ use super::service::Service;
 use super::socket::Socket;
 use super::stream::Streams;
 use super::{Server, Stage};
+use crate::alarm;
 use crate::limits::ServerLimits;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::TokioTimer;
@@ -14,7 +15,7 @@ use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -174,7 +175,10 @@ async fn drive(
     limits: &ServerLimits,
     stage: &mut watch::Receiver<Stage>,
 ) -> Option<&'static str> {
-    let mut timer = pin!(sleep_until(Instant::now() + limits.head_time));
+    let timer = pin!(sleep_until(Instant::now() + limits.head_time));
+    let mut timer = Timer { sleep: timer, is_polled: false };
+    // Until then somebody waits for an answer, or has.
+    let mut alarm = None;
     let mut later = stage.clone();
     // Cheaper to ask than to poll what waits for it, which has to happen once.
     let news = stage.clone();
@@ -194,7 +198,9 @@ async fn drive(
         if cut.as_mut().is_some_and(|cut| cut.as_mut().poll(cx).is_ready()) {
             return Poll::Ready(Some(CUT));
         }
-        if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
+        let (polled, asked) = alarm::keep(|| connection.as_mut().poll(cx));
+        alarm = asked.or(alarm);
+        if let Poll::Ready(ended) = polled {
             return Poll::Ready(match ended {
                 Err(error) => refused(&error),
                 Ok(()) => spent.then_some("connection_requests"),
@@ -204,7 +210,13 @@ async fn drive(
             spent = true;
             connection.as_mut().shut_down_gracefully();
         }
-        match std::task::ready!(poll_deadline(clock, limits, timer.as_mut(), cx)) {
+        let due = ready!(poll_deadline(clock, limits, alarm, &mut timer, cx));
+        let Due::GiveUp(reason) = due else {
+            alarm = None;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        };
+        match reason {
             GiveUp::Left => Poll::Ready(GiveUp::KeepAlive.label().filter(|_| idle)),
             GiveUp::KeepAlive if clock.tells_farewell() => {
                 idle = true;
@@ -239,23 +251,45 @@ async fn reached(stage: &mut watch::Receiver<Stage>, wanted: Stage) {
     let _ = stage.wait_for(|stage| *stage >= wanted).await;
 }
 
-/// Ready when a limit has passed. Otherwise the timer is set to look again in time.
+/// A connection's timer.
+struct Timer<'a> {
+    sleep: Pin<&'a mut Sleep>,
+    /// It wakes the task: there is one, so polling again would change nothing.
+    is_polled: bool,
+}
+
+/// What is to be done.
+#[derive(Clone, Copy)]
+enum Due {
+    /// The connection is to be polled.
+    Look,
+    GiveUp(GiveUp),
+}
+
+/// Ready when a limit has passed, or the time to look. Otherwise the timer is set to look again in time.
 fn poll_deadline(
     clock: &ConnectionClock,
     limits: &ServerLimits,
-    mut timer: Pin<&mut Sleep>,
+    alarm: Option<Instant>,
+    timer: &mut Timer<'_>,
     cx: &mut Context<'_>,
-) -> Poll<GiveUp> {
+) -> Poll<Due> {
     loop {
-        let Some((deadline, reason)) = clock.deadline(limits) else { return Poll::Pending };
+        let give_up = clock.deadline(limits).map(|(at, reason)| (at, Due::GiveUp(reason)));
+        let look = alarm.map(|at| (at, Due::Look));
+        let next = give_up.into_iter().chain(look).min_by_key(|(at, _)| *at);
+        let Some((deadline, due)) = next else { return Poll::Pending };
         // The timer is only moved when it would come too late; one that comes too
         // early costs a look.
-        if deadline < timer.deadline() || timer.is_elapsed() {
+        if deadline < timer.sleep.deadline() || timer.sleep.is_elapsed() {
             if deadline <= Instant::now() {
-                return Poll::Ready(reason);
+                return Poll::Ready(due);
             }
-            timer.as_mut().reset(deadline);
+            timer.sleep.as_mut().reset(deadline);
+        } else if timer.is_polled {
+            return Poll::Pending;
         }
-        std::task::ready!(timer.as_mut().poll(cx));
+        timer.is_polled = true;
+        ready!(timer.sleep.as_mut().poll(cx));
     }
 }

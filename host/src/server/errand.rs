@@ -16,6 +16,7 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
+use tokio::time::Instant;
 
 pub(super) struct Errand {
     pub(super) head: Parts,
@@ -32,6 +33,7 @@ pub(super) fn run(errand: Errand, generation: Option<&Arc<Generation>>) -> Step 
         return refuse(exchange, Fault::plain(FaultKind::Unavailable));
     };
     exchange.routed(generation.meter(), generation.handler().clone(), generation.number);
+    let began = exchange.began;
     let permit = match generation.admit() {
         Ok(permit) => permit,
         Err(fault) => return refuse(exchange, fault),
@@ -48,13 +50,14 @@ pub(super) fn run(errand: Errand, generation: Option<&Arc<Generation>>) -> Step 
                 let seen = seen.and_then(|watch| watch.fault());
                 seen.unwrap_or_else(|| Fault::new(FaultKind::Cancelled, error.to_string()))
             })?;
-            generation.answer(told, Request::from_parts(head, body), None).await
+            let request = Request::from_parts(head, body);
+            generation.answer(told, request, Instant::now(), None).await
         };
         return later(answer, exchange, watch, permit);
     }
     let waited = watch.as_ref().map(|watch| watch.waited.clone());
     // On its way before anything is awaited: what waits then is small.
-    let answer = generation.answer(told, Request::from_parts(head, body), waited);
+    let answer = generation.answer(told, Request::from_parts(head, body), began, waited);
     later(answer, exchange, watch, permit)
 }
 

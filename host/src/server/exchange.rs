@@ -3,14 +3,14 @@
 
 use super::clock::{ConnectionClock, Protocol};
 use crate::fault::{Fault, FaultKind, Owner};
-use crate::id::{GenerationNumber, HandlerName, RequestId};
+use crate::id::{GenerationNumber, HandlerName, HostName, RequestId};
 use crate::logging::Seldom;
 use crate::logging::access::{AccessLine, AccessLog};
 use crate::meter::HandlerMeter;
 use http::{Method, StatusCode, Uri};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use tokio::time::Instant;
 
 /// For want of room, by handler.
 static REFUSALS: Seldom<(Option<HandlerName>, FaultKind)> = Seldom::new();
@@ -19,10 +19,10 @@ pub(super) struct Exchange {
     pub(super) id: RequestId,
     pub(super) method: Method,
     pub(super) target: Uri,
-    pub(super) host: String,
+    pub(super) host: Option<HostName>,
     pub(super) client: IpAddr,
     pub(super) protocol: Protocol,
-    began: Instant,
+    pub(super) began: Instant,
     clock: Arc<ConnectionClock>,
     access: AccessLog,
     meter: Arc<HandlerMeter>,
@@ -39,6 +39,7 @@ pub(super) struct Exchange {
 impl Exchange {
     pub(super) fn new(
         head: &http::request::Parts,
+        began: Instant,
         client: IpAddr,
         protocol: Protocol,
         clock: Arc<ConnectionClock>,
@@ -49,10 +50,10 @@ impl Exchange {
             id: RequestId::next(),
             method: head.method.clone(),
             target: head.uri.clone(),
-            host: String::new(),
+            host: None,
             client,
             protocol,
-            began: Instant::now(),
+            began,
             clock,
             access,
             meter,
@@ -130,7 +131,7 @@ impl Exchange {
 impl Drop for Exchange {
     fn drop(&mut self) {
         let now = Instant::now();
-        self.clock.end_request(self.complete, now.into());
+        self.clock.end_request(self.complete, now);
         if !self.complete && self.fault.is_none() {
             self.fail(&Fault::plain(FaultKind::Cancelled));
         }
@@ -146,7 +147,7 @@ impl Drop for Exchange {
             client: self.client,
             method: self.method.clone(),
             target: self.target.clone(),
-            host: std::mem::take(&mut self.host),
+            host: self.host.take(),
             http2: self.protocol == Protocol::Http2,
             handler: self.handler.take(),
             status: self.status.map(|status| status.as_u16()),

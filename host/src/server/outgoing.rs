@@ -60,7 +60,7 @@ pub(super) fn check_head(response: &Response<Body>, method: &Method) -> Result<(
     }
     let mut lengths = response.headers().get_all(CONTENT_LENGTH).iter();
     let (first, second) = (lengths.next(), lengths.next());
-    let declared = declared_length(response.headers());
+    let declared = first.and_then(|_| declared_length(response.headers()));
     if second.is_some() || (first.is_some() && declared.is_none()) {
         let text = "the handler's `content-length` is not one number";
         return Err(Fault::new(FaultKind::Framing, text));

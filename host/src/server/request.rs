@@ -1,10 +1,11 @@
 //! From what a client sent to what a route and a guest see: checked, normalised,
 //! and freed of everything that only we may say.
 
-use super::authority::{authority, host_of};
+use super::authority::{Host, Hosts};
 use super::clock::Protocol;
 use crate::fault::{Fault, FaultKind};
 use crate::headers::strip_hop_by_hop;
+use crate::id::HostName;
 use crate::limits::ServerLimits;
 use crate::path::normalise;
 use crate::policy::Ranges;
@@ -29,13 +30,13 @@ const FORWARDED: [&str; 7] = [
 ];
 
 /// Checks the head and puts it into its one form: an absolute URI whose path is normal
-/// (`path::normalise`). Returns the host that routes are chosen by: in lower case,
-/// without port and without the dot of an absolute name.
+/// (`path::normalise`). Returns the host that routes are chosen by.
 pub(super) fn normalise_head(
     head: &mut Parts,
     protocol: Protocol,
     limits: &ServerLimits,
-) -> Result<String, Fault> {
+    hosts: &Hosts,
+) -> Result<HostName, Fault> {
     if head.method == Method::CONNECT {
         return Err(Fault::plain(FaultKind::NoTunnels));
     }
@@ -57,8 +58,7 @@ pub(super) fn normalise_head(
     {
         return Err(Fault::new(FaultKind::BadTarget, format!("scheme `{scheme}`")));
     }
-    let authority = authority(head, protocol)?;
-    let host = host_of(&authority);
+    let Host { authority, name } = hosts.of(head, protocol)?;
     let path = head.uri.path();
     let normal =
         normalise(path).map_err(|_| Fault::new(FaultKind::BadTarget, format!("path `{path}`")))?;
@@ -80,7 +80,7 @@ pub(super) fn normalise_head(
     uri.authority = Some(authority);
     uri.path_and_query = Some(path_and_query);
     head.uri = Uri::from_parts(uri).map_err(|e| Fault::new(FaultKind::BadTarget, e.to_string()))?;
-    Ok(host)
+    Ok(name)
 }
 
 /// Over HTTP/2 a cookie may come in parts, for the sake of compression. They are one

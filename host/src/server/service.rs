@@ -2,6 +2,7 @@
 //! leads.
 
 use super::Server;
+use super::authority::Hosts;
 use super::client::client_address;
 use super::clock::{ConnectionClock, Protocol};
 use super::errand::{self, Errand};
@@ -12,6 +13,7 @@ use super::request::{cleanse, compact, normalise_head};
 use super::stream;
 use crate::body::Body;
 use crate::fault::{self, Fault};
+use crate::id::HostName;
 use crate::limits::ServerLimits;
 use crate::route::Found;
 use crate::site::Goal;
@@ -34,6 +36,7 @@ pub(super) struct Service {
     peer: Client,
     clock: Arc<ConnectionClock>,
     protocol: Protocol,
+    hosts: Hosts,
 }
 
 /// The response to come. What can be answered at once is; what waits is boxed, and
@@ -60,7 +63,7 @@ impl Service {
         protocol: Protocol,
     ) -> Self {
         let peer = Client::new(peer.ip().to_canonical());
-        Service { server, limits, peer, clock, protocol }
+        Service { server, limits, peer, clock, protocol, hosts: Hosts::default() }
     }
 
     fn client(&self, address: IpAddr) -> Client {
@@ -77,27 +80,28 @@ impl hyper::service::Service<Request<Incoming>> for Service {
         let (mut head, body) = request.into_parts();
         // Before hyper reads on, which is as soon as this returns.
         compact(&mut head);
-        let served = self.clock.begin_request(head.version, !body.is_end_stream());
+        let begun = self.clock.begin_request(head.version, !body.is_end_stream());
         let server = &*self.server;
         let client = client_address(&head.headers, self.peer.address, &server.trusted_proxies);
         let mut exchange = Box::new(Exchange::new(
             &head,
+            begun.at,
             client,
             self.protocol,
             self.clock.clone(),
             server.access.clone(),
             server.meter.other.clone(),
         ));
-        let step = match normalise_head(&mut head, self.protocol, &self.limits) {
+        let step = match normalise_head(&mut head, self.protocol, &self.limits, &self.hosts) {
             Ok(host) => {
                 cleanse(&mut head.headers, self.peer.address, &server.trusted_proxies);
-                exchange.host = host;
+                exchange.host = Some(host.clone());
                 let asked = Asked { client: self.client(client), peer: self.peer.value.clone() };
-                route(server, head, body, asked, exchange)
+                route(server, &host, head, body, asked, exchange)
             }
             Err(fault) => Step::refused(&fault, exchange),
         };
-        let last = served + 1 >= self.limits.connection_requests;
+        let last = begun.before + 1 >= self.limits.connection_requests;
         Answer { step, protocol: self.protocol, last }
     }
 }
@@ -105,13 +109,14 @@ impl hyper::service::Service<Request<Incoming>> for Service {
 /// Takes the request where its route leads.
 fn route(
     server: &Server,
+    host: &HostName,
     head: Parts,
     body: Incoming,
     asked: Asked,
     exchange: Box<Exchange>,
 ) -> Step {
     let site = server.registry.site();
-    let (goal, captures) = match site.routes.find(&exchange.host, &head.method, head.uri.path()) {
+    let (goal, captures) = match site.routes.find(host.as_str(), &head.method, head.uri.path()) {
         Found::Nothing => return Step::now(status(StatusCode::NOT_FOUND), exchange),
         Found::OtherMethods(methods) => return Step::now(not_allowed(&methods), exchange),
         Found::Route { target, captures, .. } => (target, captures),

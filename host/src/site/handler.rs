@@ -15,6 +15,7 @@ use http::{Request, Response};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
+use tokio::time::Instant;
 
 /// A named entry of the config. It outlives its generations and keeps what they
 /// have in common: counters, and the history of its reloads.
@@ -112,15 +113,16 @@ impl Generation {
         }
     }
 
-    /// Answers one request. Dropping the future, or later the response's body, ends
-    /// the guest's work for it.
+    /// Answers one request, which was here at `began`. Dropping the future, or later the
+    /// response's body, ends the guest's work for it.
     pub fn answer(
         &self,
         told: Told,
         request: Request<Body>,
+        began: Instant,
         waited: Option<Arc<Waited>>,
     ) -> impl Future<Output = Result<Response<Body>, Fault>> + Send + use<> {
-        self.pool.call(told, request, waited)
+        self.pool.call(told, request, began, waited)
     }
 }
 

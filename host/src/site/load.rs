@@ -22,7 +22,7 @@ use http_body_util::{BodyExt, Limited};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 /// What every load needs.
 #[derive(Clone, Debug)]
@@ -245,7 +245,8 @@ async fn check_health(generation: &Generation, path: &str) -> Result<(), String>
     let request = Request::get(format!("http://localhost{path}")).body(Body::empty());
     let request = request.map_err(|e| e.to_string())?;
     let told = Told::by_host(RequestId::next());
-    let response = generation.answer(told, request, None).await.map_err(|f| f.to_string())?;
+    let response =
+        generation.answer(told, request, Instant::now(), None).await.map_err(|f| f.to_string())?;
     if !response.status().is_success() {
         return Err(format!("the new generation answered {}", response.status()));
     }

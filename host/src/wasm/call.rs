@@ -11,6 +11,7 @@ mod interest;
 
 use super::held::HeldBody;
 use super::seat::Seat;
+use crate::alarm::Deadline;
 use crate::body::Body;
 use crate::fault::Fault;
 use crate::id::RequestId;
@@ -22,9 +23,10 @@ use parking_lot::Mutex;
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64};
 use std::sync::{Arc, OnceLock, Weak};
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 
 pub(crate) struct Call {
     pub(crate) id: RequestId,
@@ -61,9 +63,11 @@ struct Outbound {
     held: Mutex<Vec<Weak<HeldBody>>>,
 }
 
+pub(crate) type Answer = Result<Response<Body>, Fault>;
+
 enum Reply {
     Awaited(Option<Waker>),
-    Here(Box<Result<Response<Body>, Fault>>),
+    Here(Box<Answer>),
     Taken,
 }
 
@@ -87,19 +91,26 @@ impl Call {
         })
     }
 
-    /// Resolves with the guest's answer, or with what went wrong before its head.
-    pub(crate) async fn answer(&self) -> Result<Response<Body>, Fault> {
-        poll_fn(|cx| {
-            let mut reply = self.reply.lock();
-            match std::mem::replace(&mut *reply, Reply::Taken) {
-                Reply::Here(answer) => Poll::Ready(*answer),
-                Reply::Awaited(_) | Reply::Taken => {
-                    *reply = Reply::Awaited(Some(cx.waker().clone()));
-                    Poll::Pending
-                }
-            }
+    /// The guest's answer, or what went wrong before its head; nothing if neither is there
+    /// at `deadline`.
+    pub(crate) async fn answer_by(&self, deadline: Instant) -> Option<Answer> {
+        let mut deadline = Deadline::at(deadline);
+        poll_fn(|cx| match self.poll_answer(cx) {
+            Poll::Ready(answer) => Poll::Ready(Some(answer)),
+            Poll::Pending => deadline.poll(cx).map(|()| None),
         })
         .await
+    }
+
+    fn poll_answer(&self, cx: &mut Context<'_>) -> Poll<Answer> {
+        let mut reply = self.reply.lock();
+        match std::mem::replace(&mut *reply, Reply::Taken) {
+            Reply::Here(answer) => Poll::Ready(*answer),
+            Reply::Awaited(_) | Reply::Taken => {
+                *reply = Reply::Awaited(Some(cx.waker().clone()));
+                Poll::Pending
+            }
+        }
     }
 
     /// Hands over the guest's head, unless an answer was there already.
@@ -119,7 +130,7 @@ impl Call {
         self.fault.get()
     }
 
-    fn reply(&self, answer: Result<Response<Body>, Fault>) {
+    fn reply(&self, answer: Answer) {
         let mut reply = self.reply.lock();
         let Reply::Awaited(waker) = &mut *reply else { return };
         let waker = waker.take();

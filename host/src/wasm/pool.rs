@@ -16,7 +16,7 @@ mod instance;
 
 pub(super) use instance::{Instance, Rest, Unbegun};
 
-use super::call::{Call, Reads, Ticket};
+use super::call::{Answer, Call, Reads, Ticket};
 use super::component::Component;
 use super::data::Blueprint;
 use super::engine::Ticks;
@@ -29,14 +29,14 @@ use crate::config::Isolation;
 use crate::fault::{Fault, FaultKind};
 use crate::meter::HandlerMeter;
 use crate::told::Told;
-use http::{Method, Request, Response};
+use http::{Method, Request};
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 /// Between two looks whether a handler still waits for its client.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -112,7 +112,8 @@ impl Pool {
     }
 
     /// Answers one request. Dropping the future, or later the response's body,
-    /// ends the guest's work for it. `waited` is for how long the request's body was.
+    /// ends the guest's work for it. `began` is when the request was here, and `waited`
+    /// tells for how long its body is waited for.
     ///
     /// Not an `async fn`: the request is on its way when this returns, and what is
     /// left to wait with is small.
@@ -120,10 +121,11 @@ impl Pool {
         self: &Arc<Self>,
         told: Told,
         request: Request<Body>,
+        began: Instant,
         waited: Option<Arc<Waited>>,
-    ) -> impl Future<Output = Result<Response<Body>, Fault>> + Send + use<> {
+    ) -> impl Future<Output = Answer> + Send + use<> {
         let limits = &self.blueprint.limits;
-        let (began, head_deadline) = (Instant::now(), limits.head_deadline);
+        let head_deadline = limits.head_deadline;
         let queue_time = limits.queue_time.min(head_deadline);
         let reads = if request.method() == Method::HEAD { Reads::Head } else { Reads::All };
         let call = Call::new(told.id, reads, limits);
@@ -132,18 +134,18 @@ impl Pool {
         let pool = self.clone();
         async move {
             dispatched?;
-            match timeout_at(began + queue_time, ticket.call.answer()).await {
-                Ok(answer) => return ticket.answered(answer),
-                Err(_) if !ticket.call.is_seated() => {
+            match ticket.call.answer_by(began + queue_time).await {
+                Some(answer) => return ticket.answered(answer),
+                None if !ticket.call.is_seated() => {
                     pool.forget_abandoned(&ticket);
                     let waited = format!("no instance was free for {} ms", queue_time.as_millis());
                     return Err(Fault::new(FaultKind::QueueTime, waited));
                 }
-                Err(_) => {}
+                None => {}
             }
             let mut deadline = began + head_deadline;
             loop {
-                if let Ok(answer) = timeout_at(deadline, ticket.call.answer()).await {
+                if let Some(answer) = ticket.call.answer_by(deadline).await {
                     return ticket.answered(answer);
                 }
                 // Time for which the handler waited for its client is not its own.
@@ -342,7 +344,7 @@ impl State {
 
 impl Ticket {
     /// The answer is here; from now on the response's body holds the call.
-    fn answered(self, answer: Result<Response<Body>, Fault>) -> Result<Response<Body>, Fault> {
+    fn answered(self, answer: Answer) -> Answer {
         if answer.is_ok() {
             self.release();
         }
