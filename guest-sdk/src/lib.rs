@@ -141,6 +141,29 @@
 //! assert_eq!(futures_executor::block_on(hello(request)), "Hello Ada");
 //! ```
 //!
+//! ## Other hosts
+//!
+//! With the feature `wasi-http` the same source becomes a standard component of
+//! `wasi:http` 0.3, which Squall serves too. A plugin passes the switch on:
+//!
+//! ```toml
+//! [features]
+//! wasi-http = ["squall-sdk/wasi-http"]
+//! ```
+//!
+//! and wasmtime 48, for one, serves what comes out:
+//!
+//! ```text
+//! cargo build --release --target wasm32-wasip2 --features wasi-http
+//! wasmtime serve -S cli,config -S config-var=greeting=Hello target/wasm32-wasip2/release/hello.wasm
+//! ```
+//!
+//! All works there but what only Squall knows or keeps. There are no captures and
+//! no request id. Signed cookies need a key of Squall's, so a component that has
+//! them does not load. Nobody else takes away a client's own headers that begin
+//! with `squall-`, and a component believes them: have the proxy before such a host
+//! remove them if the handler asks for [`Request::client_address`] and the like.
+//!
 //! ## What a component must not do
 //!
 //! One instance serves many requests, also at the same time, and is replaced

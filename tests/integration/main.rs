@@ -11,6 +11,7 @@ mod support;
 mod abandoned;
 mod admin;
 mod answers;
+mod anywhere;
 mod build;
 mod clients;
 mod command_line;

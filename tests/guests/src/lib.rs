@@ -11,14 +11,25 @@ pub fn guest(name: &str) -> Vec<u8> {
     fs::read(&path).unwrap_or_else(|e| panic!("guest `{name}`: `{}`: {e}", path.display()))
 }
 
-/// A guest of `tests/fixtures/sdk`, compiled.
+/// A guest of `tests/fixtures/sdk`, compiled for Squall.
 pub fn sdk_guest(name: &str) -> Vec<u8> {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     let folder = FOLDER.get_or_init(|| {
         compile("tests/fixtures/sdk", "sdk", squall::build::TARGET, &["--examples"])
     });
-    let path = folder.join(format!("{name}.wasm"));
-    fs::read(&path).unwrap_or_else(|e| panic!("guest `{name}`: `{}`: {e}", path.display()))
+    read(folder, name)
+}
+
+/// The same guest, compiled as a component of `wasi:http` for any host. Only those that are
+/// served by others too.
+pub fn standard_sdk_guest(name: &str) -> Vec<u8> {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    let folder = FOLDER.get_or_init(|| {
+        // In a folder of its own: its files have the names of the others.
+        let which = ["--features", "wasi-http", "--example", "anywhere", "--example", "router"];
+        compile("tests/fixtures/sdk", "sdk-standard", squall::build::TARGET, &which)
+    });
+    read(folder, name)
 }
 
 /// The file of a guest of `tests/fixtures`. `NAME_core` is `NAME_web` without WASI, as a
@@ -64,6 +75,11 @@ pub fn root() -> PathBuf {
 pub fn scratch() -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
     target.unwrap_or_else(|| root().join("target")).join("guests")
+}
+
+fn read(folder: &Path, name: &str) -> Vec<u8> {
+    let path = folder.join(format!("{name}.wasm"));
+    fs::read(&path).unwrap_or_else(|e| panic!("guest `{name}`: `{}`: {e}", path.display()))
 }
 
 fn components() -> &'static Path {

@@ -12,6 +12,7 @@ pub(crate) mod state;
 pub(crate) mod tls;
 pub(crate) mod upstream;
 pub(crate) mod versions;
+pub(crate) mod wasmtime;
 pub(crate) mod wat;
 
 use std::time::{Duration, Instant};

@@ -46,7 +46,7 @@ impl Lines {
         self.0.lock().unwrap().clone()
     }
 
-    fn follow(stream: impl std::io::Read + Send + 'static) -> Self {
+    pub(crate) fn follow(stream: impl std::io::Read + Send + 'static) -> Self {
         let lines = Lines::default();
         let sink = lines.clone();
         thread::spawn(move || {

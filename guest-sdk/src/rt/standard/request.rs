@@ -7,7 +7,7 @@
 use super::IncomingBody;
 use crate::Body;
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use percent_encoding::{percent_decode, percent_decode_str};
 use std::borrow::Cow;
 use std::cell::OnceCell;
@@ -69,10 +69,19 @@ impl RawRequest {
         let is_of_host = name
             .get(..HOST_PREFIX.len())
             .is_some_and(|start| start.eq_ignore_ascii_case(HOST_PREFIX));
-        if is_of_host { None } else { self.fields().get(name).into_iter().next() }
+        if is_of_host {
+            return None;
+        }
+        if name.eq_ignore_ascii_case(header::HOST.as_str())
+            && let Some(authority) = self.request.get_authority()
+        {
+            return Some(authority.into_bytes());
+        }
+        self.fields().get(name).into_iter().next()
     }
 
-    /// All headers of the client's.
+    /// All headers of the client's. `host` is among them as in the other world, though hosts
+    /// of this one mostly tell it apart from the fields.
     pub(crate) fn headers(&self) -> HeaderMap {
         let all = self.fields().copy_all();
         let mut headers = HeaderMap::with_capacity(all.len());
@@ -80,6 +89,10 @@ impl RawRequest {
             if !name.starts_with(HOST_PREFIX) {
                 append(&mut headers, &name, value);
             }
+        }
+        let authority = self.request.get_authority();
+        if let Some(Ok(host)) = authority.map(HeaderValue::try_from) {
+            headers.insert(header::HOST, host);
         }
         headers
     }
