@@ -3,8 +3,14 @@
 //! The result is put in place by a rename, so a server that watches it swaps it as
 //! a whole.
 
-use crate::config::Source;
+mod krate;
+mod toolchain;
+
+pub use toolchain::add_target;
+
+use crate::config::{CONFIG_FILE, Source};
 use anyhow::{Context, Result, bail};
+use krate::{Crate, MANIFEST};
 use serde::Deserialize;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,16 +22,23 @@ pub const TARGET: &str = "wasm32-wasip2";
 /// Compiles all plugins of the site at `path`, or the one whose crate it is.
 /// Progress goes to `say`, the compiler's own words to stderr.
 pub fn build(path: &Path, say: &mut dyn FnMut(&str)) -> Result<()> {
-    if let Some(krate) = crate_at(path) {
-        let component = component_of_crate(&krate)?;
-        return build_crate(&krate, &component, say);
+    if let Some(folder) = crate_at(path) {
+        let krate = Crate::read(folder)?;
+        return build_crate(&krate, &krate.component(), say);
+    }
+    if path.is_dir() && fs::symlink_metadata(path.join(CONFIG_FILE)).is_err() {
+        bail!(
+            "there is nothing to build in `{}`: it has neither a `{MANIFEST}`, as a plugin's crate has, nor a `{CONFIG_FILE}`, as a site has",
+            path.display()
+        );
     }
     let config = Source::find(path)?.load()?;
     let mut built = 0;
     for (name, handler) in &config.handlers {
         let Some(source) = &handler.source else { continue };
         say(&format!("building handler `{name}`"));
-        build_crate(source, &handler.component, say)
+        Crate::read(source)
+            .and_then(|krate| build_crate(&krate, &handler.component, say))
             .with_context(|| format!("handler `{name}`"))?;
         built += 1;
     }
@@ -37,8 +50,8 @@ pub fn build(path: &Path, say: &mut dyn FnMut(&str)) -> Result<()> {
 
 /// What to serve for `path`: a plugin's crate stands for its component.
 pub fn site_of(path: &Path) -> Result<PathBuf> {
-    let Some(krate) = crate_at(path) else { return Ok(path.to_owned()) };
-    let component = component_of_crate(&krate)?;
+    let Some(folder) = crate_at(path) else { return Ok(path.to_owned()) };
+    let component = Crate::read(folder)?.component();
     if !component.exists() {
         let path = path.display();
         bail!(
@@ -48,90 +61,34 @@ pub fn site_of(path: &Path) -> Result<PathBuf> {
     Ok(component)
 }
 
-/// `path` if it is a crate and not a site.
-fn crate_at(path: &Path) -> Option<PathBuf> {
-    let is_crate =
-        path.join("Cargo.toml").exists() && !path.join(crate::config::CONFIG_FILE).exists();
-    is_crate.then(|| path.to_owned())
-}
-
-/// Where the component of a crate that belongs to no site is put.
-fn component_of_crate(krate: &Path) -> Result<PathBuf> {
-    Ok(krate.join(format!("{}.wasm", manifest(krate)?.package.name)))
-}
-
-#[derive(Deserialize)]
-struct Manifest {
-    package: Package,
-    #[serde(default)]
-    lib: Lib,
-}
-
-#[derive(Deserialize)]
-struct Package {
-    name: String,
-}
-
-#[derive(Default, Deserialize)]
-struct Lib {
-    #[serde(default, rename = "crate-type", alias = "crate_type")]
-    crate_type: Vec<String>,
-}
-
-fn manifest(krate: &Path) -> Result<Manifest> {
-    let manifest = krate.join("Cargo.toml");
-    let text = fs::read_to_string(&manifest)
-        .with_context(|| format!("cannot read `{}`", manifest.display()))?;
-    toml::from_str(&text)
-        .with_context(|| format!("`{}` is not the manifest of a crate", manifest.display()))
-}
-
-fn build_crate(krate: &Path, component: &Path, say: &mut dyn FnMut(&str)) -> Result<()> {
-    if !krate.join("Cargo.toml").exists() {
-        bail!("`{}` is not a crate: it has no `Cargo.toml`", krate.display());
+/// The folder of the crate that `path` is, unless it is a site. Its manifest stands for it,
+/// as it does for cargo.
+fn crate_at(path: &Path) -> Option<&Path> {
+    if path.file_name().is_some_and(|name| name == MANIFEST) {
+        return path
+            .parent()
+            .map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder });
     }
-    if !manifest(krate)?.lib.crate_type.iter().any(|kind| kind == "cdylib") {
-        bail!(
-            "`{}` makes no component; its `[lib]` needs `crate-type = [\"cdylib\"]`",
-            krate.display()
-        );
-    }
-    add_target(krate, TARGET, say)?;
-    let artifact = compile(krate)?;
+    let is_crate = path.join(MANIFEST).exists() && !path.join(CONFIG_FILE).exists();
+    is_crate.then_some(path)
+}
+
+fn build_crate(krate: &Crate, component: &Path, say: &mut dyn FnMut(&str)) -> Result<()> {
+    add_target(&krate.folder, TARGET, say)?;
+    let artifact = compile(&krate.folder)?;
     let built =
         fs::read(&artifact).with_context(|| format!("cannot read `{}`", artifact.display()))?;
+    crate::wasm::inspect(&built).with_context(|| {
+        let krate = krate.folder.display();
+        format!("`{krate}` compiles, but to no handler (a function in it needs `#[handler]`)")
+    })?;
     if fs::read(component).is_ok_and(|old| old == built) {
+        say(&format!("{} is up to date", component.display()));
         return Ok(());
     }
     put(component, &built).with_context(|| format!("cannot write `{}`", component.display()))?;
     say(&format!("built {} ({} KiB)", component.display(), built.len() / 1024));
     Ok(())
-}
-
-/// Adds `target` to the toolchain that compiles `krate`, if it lacks it.
-pub fn add_target(krate: &Path, target: &str, say: &mut dyn FnMut(&str)) -> Result<()> {
-    let sysroot = Command::new("rustc")
-        .args(["--print", "sysroot"])
-        .current_dir(krate)
-        .output()
-        .context("cannot run `rustc`; is Rust installed?")?;
-    if !sysroot.status.success() {
-        let words = String::from_utf8_lossy(&sysroot.stderr);
-        bail!("`rustc` failed in `{}`: {}", krate.display(), words.trim());
-    }
-    let sysroot = PathBuf::from(String::from_utf8_lossy(&sysroot.stdout).trim());
-    if sysroot.join("lib/rustlib").join(target).is_dir() {
-        return Ok(());
-    }
-    say(&format!("adding the target {target} (`rustup target add {target}`)"));
-    let added = Command::new("rustup").args(["target", "add", target]).current_dir(krate).status();
-    match added {
-        Ok(status) if status.success() => Ok(()),
-        Ok(status) => bail!("`rustup target add {target}` failed ({status})"),
-        Err(error) => bail!(
-            "the Rust toolchain lacks the target {target}, and `rustup` cannot be run ({error}); add the target with whatever installed Rust"
-        ),
-    }
 }
 
 /// Runs cargo and returns the component that it made. It runs in the crate's folder,
@@ -144,12 +101,12 @@ fn compile(krate: &Path) -> Result<PathBuf> {
         .current_dir(&folder)
         .stderr(Stdio::inherit())
         .output()
-        .context("cannot run `cargo`; is Rust installed?")?;
+        .map_err(|error| toolchain::does_not_start("cargo", error))?;
     if !output.status.success() {
         bail!("`{}` does not compile; see above", krate.display());
     }
     let artifacts = String::from_utf8_lossy(&output.stdout);
-    let manifest = folder.join("Cargo.toml");
+    let manifest = folder.join(MANIFEST);
     let component = artifacts.lines().filter_map(|line| artifact_of(line, &manifest)).next_back();
     component.with_context(|| format!("cargo made no component of `{}`", krate.display()))
 }
