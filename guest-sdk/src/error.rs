@@ -6,6 +6,7 @@
 
 use crate::extract::Rejection;
 use crate::fetch::FetchError;
+use crate::state::StateError;
 use crate::time::Elapsed;
 use crate::{Body, BodyError, IntoResponse, Response, rt};
 use http::{HeaderName, HeaderValue, StatusCode, header};
@@ -179,6 +180,9 @@ fn blame(error: &(dyn std::error::Error + 'static)) -> (StatusCode, Cow<'static,
             return (error.status(), error.outside().into());
         }
         if let Some(error) = error.downcast_ref::<FetchError>() {
+            return (error.status(), error.outside().into());
+        }
+        if let Some(error) = error.downcast_ref::<StateError>() {
             return (error.status(), error.outside().into());
         }
         if let Some(error) = error.downcast_ref::<Rejection>() {

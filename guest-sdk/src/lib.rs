@@ -110,6 +110,33 @@
 //! }
 //! ```
 //!
+//! ## State
+//!
+//! [`state`] keeps values by key for longer than an instance lives, in buckets that the
+//! operator grants with `key_value = ["default"]`. What several requests may change at
+//! once is changed by a function, which is asked again if somebody was quicker:
+//!
+//! ```
+//! use serde::{Deserialize, Serialize};
+//! use squall_sdk::state::Bucket;
+//! use squall_sdk::{Error, Json, Path, Result, handler};
+//!
+//! #[derive(Deserialize, Serialize)]
+//! struct Poll { question: String, yes: u64 }
+//!
+//! const POLLS: Bucket = Bucket::named("default");
+//!
+//! #[handler]
+//! async fn vote(Path(id): Path<String>) -> Result<Json<Poll>> {
+//!     let counted = |poll: Option<Poll>| {
+//!         let mut poll = poll.ok_or_else(|| Error::not_found("there is no such poll"))?;
+//!         poll.yes += 1;
+//!         Ok(poll)
+//!     };
+//!     Ok(Json(POLLS.update_json(&id, counted).await?))
+//! }
+//! ```
+//!
 //! ## Large things
 //!
 //! Bodies are streams in both directions, see [`Body`]. What is passed on unread,
@@ -124,10 +151,30 @@
 //! }
 //! ```
 //!
+//! ## Log
+//!
+//! Lines for the server's log are written with the crate [`log`], which libraries use too.
+//! Each has a level, and values by name; the server adds the handler and the request.
+//!
+//! ```
+//! use squall_sdk::{handler, log};
+//!
+//! #[handler]
+//! async fn login(name: String) -> String {
+//!     log::info!(user = name; "signed in");
+//!     format!("Hello {name}")
+//! }
+//! ```
+//!
+//! Which levels are written is the operator's choice (`SQUALL_LOG`), and what is not costs
+//! next to nothing. With the feature `wasi-http` they are lines on stderr, of level `info`
+//! and above. In tests they go where the test has them go.
+//!
 //! ## Tests
 //!
 //! A handler remains a function. With any small executor a test calls it, without
-//! WebAssembly, as long as it needs nothing from a server:
+//! WebAssembly. [State](state#tests) and signed cookies work there too; what else only a
+//! server has, such as the time or other servers, does not.
 //!
 //! ```
 //! use squall_sdk::{handler, Request};
@@ -169,8 +216,8 @@
 //! One instance serves many requests, also at the same time, and is replaced
 //! whenever the server likes. So a `static` is a cache at best, and futures of two
 //! requests must not wait for each other: that ends the instance. What requests
-//! share belongs in the server. What is printed to stdout and stderr goes to its
-//! log, and a panic there too; it ends the instance and the requests in it.
+//! share belongs in [`state`]. What is printed to stdout and stderr goes to the
+//! server's log, and a panic there too; it ends the instance and the requests in it.
 
 #![deny(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails by it"))]
@@ -190,6 +237,7 @@ mod request;
 mod response;
 mod rt;
 mod service;
+pub mod state;
 mod task;
 pub mod time;
 
@@ -206,6 +254,7 @@ pub use extract::{
 };
 pub use fetch::fetch;
 pub use http::{self, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+pub use log;
 #[cfg(feature = "multipart")]
 pub use multipart::Multipart;
 pub use redirect::Redirect;
@@ -240,6 +289,26 @@ pub use task::{Cancelled, Task, spawn};
 /// async fn two() {}
 /// ```
 pub use squall_sdk_macros::handler;
+
+/// Says which [`state`] this component understands: its schema, a number from 0 to
+/// 4294967295. Without it the number is 0.
+///
+/// State of one schema is never seen by a component of another. A version that keeps
+/// things in another way has another number: the server then refuses it, or has it begin
+/// with nothing, as the operator has chosen (`schema_change`); and a way back finds what
+/// there was before.
+///
+/// ```
+/// squall_sdk::schema!(1);
+/// ```
+///
+/// It stands in the crate of the handler, once.
+///
+/// ```compile_fail
+/// squall_sdk::schema!(1);
+/// squall_sdk::schema!(2);
+/// ```
+pub use squall_sdk_macros::schema;
 
 /// What the macro needs. It may change at any time.
 #[doc(hidden)]

@@ -4,13 +4,15 @@
 //! Only this module names `wit_bindgen` and `wasip3`. What the rest of the crate uses
 //! of a world is small, and both offer it: a request and a body that are read, a
 //! response and a body that are written, sending a request out, a clock, config values,
-//! signatures, and a place to run futures.
+//! signatures, values by key, lines for the log, and a place to run futures.
 //!
 //! Nothing here is part of the public face, though the macro must see some of it.
 
 mod executor;
+mod logger;
 #[cfg(feature = "cookies")]
 pub(crate) mod signing;
+pub(crate) mod state;
 #[cfg(not(feature = "wasi-http"))]
 #[doc(hidden)]
 pub mod native;
@@ -24,9 +26,11 @@ use native as world;
 use standard as world;
 
 pub(crate) use executor::{Id as TaskId, cancel, spawn};
-pub(crate) use world::{IncomingBody, RawRequest, log, now, send, sleep};
+pub(crate) use world::{IncomingBody, RawRequest, now, send, sleep};
 
 use crate::{IntoResponse, Response};
+use log::Level;
+use std::fmt::Arguments;
 use world::bindings::wasi::config::store;
 
 #[doc(hidden)]
@@ -44,6 +48,11 @@ pub(crate) fn config(key: &str) -> Result<Option<String>, String> {
     store::get(key).map_err(|error| match error {
         store::Error::Upstream(reason) | store::Error::Io(reason) => reason,
     })
+}
+
+/// One line for the server's log, of what the client is not told.
+pub(crate) fn log(line: Arguments<'_>) {
+    world::write(Level::Error, &line.to_string(), &[]);
 }
 
 /// Says it better than the `unreachable!` of the imports' stand-ins, which abort.

@@ -49,6 +49,7 @@ mod state_file;
 #[cfg(feature = "redis")]
 mod state_redis;
 mod state_schema;
+mod state_sdk;
 mod statics;
 mod streams;
 mod structure;

@@ -3,7 +3,9 @@
 use crate::support::client::{Reply, Wire, get, send};
 use crate::support::server::{Server, Site};
 use crate::support::upstream::Upstream;
-use squall_test_guests::sdk_guest;
+use crate::support::{SOON, eventually};
+use serde_json::Value;
+use squall_test_guests::{sdk_guest, sdk_http_guest};
 
 fn serve(guest: &str, handler: &str) -> Server {
     Site::handler(&sdk_guest(guest), handler).start()
@@ -205,4 +207,46 @@ fn a_router_is_made_once_for_an_instance_and_shared_by_its_requests() {
     assert!(answers.iter().all(|answer| answer.starts_with("1 ")), "{answers:?}");
     // At most as many instances as there were requests at once, so the state is kept.
     assert!(answers.iter().any(|answer| answer != "1 1"), "{answers:?}");
+}
+
+fn guest_lines(server: &Server, n: usize) -> Vec<Value> {
+    let lines = || server.log().into_iter().filter(|line| line["target"] == "squall::guest");
+    eventually(SOON, "the lines", || lines().count() >= n);
+    lines().collect()
+}
+
+#[test]
+fn lines_of_the_crate_log_have_their_level_and_values() {
+    for (filter, enabled, levels) in [
+        ("info", "11100", &["INFO", "WARN", "ERROR"][..]),
+        ("trace", "11111", &["TRACE", "DEBUG", "INFO", "WARN", "ERROR"]),
+        ("off,squall::guest=error", "10000", &["ERROR"]),
+    ] {
+        let site = Site::handler(&sdk_guest("lines"), "").env("SQUALL_LOG", filter);
+        let server = site.start();
+        assert_eq!(server.get("/levels").text(), enabled, "{filter}");
+        let lines = guest_lines(&server, levels.len());
+        let found: Vec<&str> = lines.iter().map(|line| line["level"].as_str().unwrap()).collect();
+        assert_eq!(found, levels, "{filter}");
+        assert!(lines.iter().all(|line| line["request"].as_str().unwrap().len() == 16));
+    }
+    let server = serve("lines", "");
+    assert_eq!(server.get("/values?Ada").text(), "logged");
+    let lines = guest_lines(&server, 2);
+    assert_eq!(lines[0]["values"], "user=\"Ada\" tries=\"(1, 2)\"");
+    assert!(lines[0]["message"].as_str().unwrap().starts_with("signed in\\n{"), "{}", lines[0]);
+    assert_eq!(lines[1]["values"], "user=\"Ada\" target=\"audit\"");
+}
+
+#[test]
+fn on_other_hosts_lines_of_the_crate_log_are_on_stderr() {
+    let server = Site::handler(&sdk_http_guest("lines"), "").start();
+    assert_eq!(server.get("/levels").text(), "11100");
+    assert_eq!(server.get("/values?Ada").text(), "logged");
+    let lines = guest_lines(&server, 5);
+    let lines: Vec<&str> = lines.iter().map(|line| line["message"].as_str().unwrap()).collect();
+    assert_eq!(lines[..3], ["INFO at info", "WARN at warn", "ERROR at error"]);
+    assert!(lines[3].starts_with("INFO signed in"), "{}", lines[3]);
+    assert!(lines[3].ends_with(" user=\"Ada\" tries=\"(1, 2)\""), "{}", lines[3]);
+    assert_eq!(lines.len(), 5, "a newline makes no line");
 }

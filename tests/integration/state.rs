@@ -1,15 +1,16 @@
-//! What handlers keep, as they see it: through `wasi:keyvalue`.
+//! What handlers keep, as they see it: through `wasi:keyvalue`, and through the SDK in both
+//! worlds.
 
 use crate::support::server::{Server, Site, squall};
-use crate::support::state::{ask, config, operations, talk};
+use crate::support::state::{ask, component, config, operations, talk};
 use crate::support::{SOON, eventually};
 use squall_test_guests::guest;
 
-const WORLDS: [(&str, u32); 2] = [("state02", 1), ("state03", 0)];
+const WORLDS: [(&str, u32); 4] = [("state02", 1), ("state03", 0), ("sdk", 1), ("sdk_http", 1)];
 
 fn serve(world: &str, handler: &str) -> Server {
     let site = Site::toml(&config("", "", handler));
-    site.write("app.wasm", guest(world));
+    site.write("app.wasm", component(world));
     site.start()
 }
 
@@ -69,7 +70,7 @@ pub(crate) const EVERYTHINGS_BYTES: u32 = 4 + 1 + 2 + 1 + 5;
 #[test]
 fn nothing_is_kept_without_a_grant() {
     for (world, _) in WORLDS {
-        let server = Site::handler(&guest(world), "").start();
+        let server = Site::handler(&component(world), "").start();
         assert_eq!(ask(&server, "/open?default"), "error: no such store", "{world}");
         assert!(!server.site.file("state").exists());
         let server = serve(world, "");

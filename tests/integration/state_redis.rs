@@ -3,7 +3,7 @@
 use crate::state::{EVERYTHING, EVERYTHINGS_BYTES};
 use crate::support::redis::Redis;
 use crate::support::server::Site;
-use crate::support::state::{ask, begin, config, operations, talk};
+use crate::support::state::{ask, begin, component, config, operations, talk};
 use crate::support::{SOON, eventually, eventually_eq};
 use rustix::process::{Pid, Signal, kill_process};
 use squall_test_guests::guest;
@@ -12,13 +12,13 @@ use std::time::{Duration, Instant};
 fn site(redis: &Redis, world: &str, limits: &str, handler: &str) -> Site {
     let state = format!("backend = \"redis\"\nurl = \"{}\"", redis.url());
     let site = Site::toml(&config(&state, limits, handler));
-    site.write("app.wasm", guest(world));
+    site.write("app.wasm", component(world));
     site
 }
 
 #[test]
 fn every_function_does_what_it_says_on_a_server() {
-    for world in ["state02", "state03"] {
+    for world in ["state02", "state03", "sdk", "sdk_http"] {
         let Some(redis) = Redis::start() else { return };
         let server = site(&redis, world, "", "").start();
         talk(&server, EVERYTHING);
@@ -92,13 +92,13 @@ impl Drop for Held {
 
 #[test]
 fn a_call_waits_no_longer_than_state_wait() {
-    for world in ["state02", "state03"] {
+    for world in ["state02", "state03", "sdk", "sdk_http"] {
         let Some(redis) = Redis::start() else { return };
         let server = site(&redis, world, "state_wait = \"300ms\"", "").start();
         assert_eq!(ask(&server, "/set?default&k&v"), "set");
         let held = hold(&redis);
         let text = ask(&server, "/get?default&k");
-        assert!(text.starts_with("error: the store d"), "{world}: {text}");
+        assert!(text.contains("the store did not answer"), "{world}: {text}");
         assert!(operations(&server, "get", "unavailable") >= 1.0);
         drop(held);
         eventually_eq(SOON, "reading", &"v".to_owned(), || ask(&server, "/get?default&k"));
@@ -127,4 +127,42 @@ fn g6_a_call_ends_with_the_client_that_it_is_for() {
     assert!(began.elapsed() < Duration::from_secs(40), "{:?}", began.elapsed());
     drop(held);
     eventually(SOON, "the end", || server.metric("squall_in_flight{handler=\"app\"}") == 0.0);
+}
+
+/// A native instance goes on while one of its requests waits, and stops what nobody waits for.
+#[test]
+fn a_write_that_waits_holds_up_nobody_else_in_its_instance() {
+    let Some(redis) = Redis::start() else { return };
+    let handler = "[handlers.app.limits]\nhead_deadline = \"60s\"\ninstances = 1";
+    let server = site(&redis, "sdk", "state_wait = \"50s\"", handler).start();
+    assert_eq!(ask(&server, "/set?default&k&v"), "set");
+    let held = hold(&redis);
+    let leaving = begin(server.address, "/held?default&k&w");
+    let mut staying = begin(server.address, "/held?default&k&x");
+    server.await_in_flight(2);
+    assert_eq!(ask(&server, "/nothing?default"), "error: there is no /nothing");
+    leaving.reset();
+    server.await_log("the handler of /held is dropped");
+    server.await_in_flight(1);
+    assert!(!server.stderr().iter().any(|line| line.contains("/held went on")));
+    drop(held);
+    assert_eq!(staying.reply().text(), "set");
+    assert_eq!(server.metric("squall_instances_started_total{handler=\"app\"}"), 1.0);
+    assert_eq!(ask(&server, "/get?default&k"), "x", "in the order in which they came");
+}
+
+#[test]
+fn a_store_that_is_unavailable_is_a_503_of_the_sdk() {
+    let Some(redis) = Redis::start() else { return };
+    for world in ["sdk", "sdk_http"] {
+        let server = site(&redis, world, "state_wait = \"300ms\"", "").start();
+        let held = hold(&redis);
+        let reply = server.get("/client/set?default&k&v");
+        drop(held);
+        assert_eq!(reply.status, 503, "{world}: {}", reply.text());
+        assert!(reply.text().contains("try again later"), "{world}: {}", reply.text());
+        assert!(!reply.text().contains("store"), "{world}: {}", reply.text());
+        let line = server.await_log("the store is unavailable");
+        assert!(line.contains("did not answer in time"), "{world}: {line}");
+    }
 }

@@ -1,17 +1,25 @@
-//! The attribute macro of `squall-sdk`. It is documented there, as
-//! `squall_sdk::handler`.
+//! The macros of `squall-sdk`. They are documented there, as `squall_sdk::handler` and
+//! `squall_sdk::schema`.
 //!
-//! The macro knows nothing of the world that the component targets: it checks
+//! The attribute knows nothing of the world that the component targets: it checks
 //! the shape of the function, leaves it as it is, and hands a call of it to
 //! `squall_sdk::__rt::export_handler!`.
 
 #![deny(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails by it"))]
 
+mod schema;
+
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Error, FnArg, ItemFn, ReturnType, Signature, Type};
+
+/// The macro itself is in the crate `squall-sdk-macros`.
+#[proc_macro]
+pub fn schema(number: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    schema::expand(number.into()).into()
+}
 
 /// The attribute itself is in the crate `squall-sdk-macros`.
 #[proc_macro_attribute]

@@ -19,6 +19,8 @@ mod outbound;
 mod outgoing;
 mod panics;
 mod request;
+#[cfg(target_family = "wasm")]
+pub(super) mod state;
 
 pub(crate) use incoming::IncomingBody;
 pub(crate) use outbound::send;
@@ -31,11 +33,11 @@ pub use bindings::exports::squall::web::handler::{
 #[doc(hidden)]
 pub use bindings::squall::web::types::Response as GuestResponse;
 
-use super::{executor, only_in_a_component};
+use super::{executor, logger, only_in_a_component};
 use crate::{Request, Response};
 use bindings::squall::web::log as host_log;
 use bindings::wasi::clocks::monotonic_clock;
-use std::fmt::Arguments;
+use log::{Level, LevelFilter};
 
 /// What the macro puts beside a handler.
 #[doc(hidden)]
@@ -83,6 +85,7 @@ pub async fn serve(
     handler: impl AsyncFnOnce(Request) -> Response,
 ) -> Result<GuestResponse, GuestError> {
     panics::tell();
+    logger::install();
     let request = Request::from_raw(RawRequest::new(request));
     // What is left of a response is spawned, and must be begun in the same turn.
     executor::run(async { gone::unless_gone(handler(request)).await.map(outgoing::response) }).await
@@ -99,9 +102,25 @@ pub(crate) async fn sleep(nanoseconds: u64) {
     monotonic_clock::wait_for(nanoseconds).await;
 }
 
-/// One line for the server's log.
-pub(crate) fn log(line: Arguments<'_>) {
+/// The host decides which levels it writes.
+pub(super) const MOST_VERBOSE: LevelFilter = LevelFilter::Trace;
+
+pub(super) fn is_enabled(level: Level) -> bool {
+    host_log::is_enabled(host_level(level))
+}
+
+pub(super) fn write(level: Level, message: &str, fields: &[(String, String)]) {
     if cfg!(target_family = "wasm") {
-        host_log::write(host_log::Level::Error, &line.to_string(), &[]);
+        host_log::write(host_level(level), message, fields);
+    }
+}
+
+fn host_level(level: Level) -> host_log::Level {
+    match level {
+        Level::Error => host_log::Level::Error,
+        Level::Warn => host_log::Level::Warn,
+        Level::Info => host_log::Level::Info,
+        Level::Debug => host_log::Level::Debug,
+        Level::Trace => host_log::Level::Trace,
     }
 }

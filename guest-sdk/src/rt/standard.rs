@@ -13,6 +13,8 @@ mod incoming;
 mod outbound;
 mod outgoing;
 mod request;
+#[cfg(target_family = "wasm")]
+pub(super) mod state;
 
 pub(crate) use incoming::IncomingBody;
 pub(crate) use outbound::send;
@@ -27,9 +29,10 @@ pub use wasip3::http::types::{
     ErrorCode as GuestError, Request as GuestRequest, Response as GuestResponse,
 };
 
-use super::{executor, only_in_a_component};
+use super::{executor, logger, only_in_a_component};
 use crate::{Request, Response};
-use std::fmt::Arguments;
+use log::{Level, LevelFilter};
+use std::fmt::Write as _;
 use std::io::{self, Write};
 use wasip3::clocks::monotonic_clock;
 
@@ -76,6 +79,7 @@ pub async fn serve(
     request: GuestRequest,
     handler: impl AsyncFnOnce(Request) -> Response,
 ) -> Result<GuestResponse, GuestError> {
+    logger::install();
     executor::run(async {
         let request = Request::from_raw(RawRequest::new(request));
         outgoing::response(handler(request).await)
@@ -94,9 +98,23 @@ pub(crate) async fn sleep(nanoseconds: u64) {
     monotonic_clock::wait_for(nanoseconds).await;
 }
 
-/// One line for the server's log, written at once: `eprintln!` would write it in
-/// pieces, each of them a call to the host, and lines of other requests between.
-pub(crate) fn log(line: Arguments<'_>) {
+/// Nobody says which levels are wanted on stderr, so what is meant for debugging is left
+/// out. A handler may say otherwise, by `log::set_max_level`.
+pub(super) const MOST_VERBOSE: LevelFilter = LevelFilter::Info;
+
+pub(super) fn is_enabled(level: Level) -> bool {
+    level <= log::max_level()
+}
+
+/// One line, written at once: `eprintln!` would write it in pieces, each of them a call to
+/// the host, and lines of other requests between.
+pub(super) fn write(level: Level, message: &str, fields: &[(String, String)]) {
+    let mut line = format!("{level} {}", message.replace('\n', "\\n"));
+    for (key, value) in fields {
+        // A `String` takes whatever is written to it.
+        _ = write!(line, " {key}={value:?}");
+    }
+    line.push('\n');
     // If the log does not take it there is nowhere to say so.
-    _ = io::stderr().write_all(format!("{line}\n").as_bytes());
+    _ = io::stderr().write_all(line.as_bytes());
 }

@@ -32,6 +32,17 @@ pub fn standard_sdk_guest(name: &str) -> Vec<u8> {
     read(folder, name)
 }
 
+/// The same with the SDK's feature `wasi-http`: `lines` or `state`.
+pub fn sdk_http_guest(name: &str) -> Vec<u8> {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    let folder = FOLDER.get_or_init(|| {
+        let guests = ["--features", "wasi-http", "--example", "lines", "--example", "state"];
+        compile("tests/fixtures/sdk", "sdk-http", squall::build::TARGET, &guests)
+    });
+    let path = folder.join(format!("{name}.wasm"));
+    fs::read(&path).unwrap_or_else(|e| panic!("guest `{name}`: `{}`: {e}", path.display()))
+}
+
 /// The file of a guest of `tests/fixtures`. `NAME_core` is `NAME_web` without WASI, as a
 /// core module.
 pub fn guest_path(name: &str) -> PathBuf {

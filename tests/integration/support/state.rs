@@ -2,9 +2,20 @@
 
 use super::client::Wire;
 use super::server::Server;
+use squall_test_guests::{guest, sdk_guest, sdk_http_guest};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
+
+/// A guest that keeps what it is told to: `state02`, `state03`, or the SDK's, `sdk`, or
+/// with `wasi-http`, `sdk_http`.
+pub(crate) fn component(world: &str) -> Vec<u8> {
+    match world {
+        "sdk" => sdk_guest("state"),
+        "sdk_http" => sdk_http_guest("state"),
+        _ => guest(world),
+    }
+}
 
 /// One config of one handler `app`, with lines below `[server.state]`, `[server.limits]`
 /// and `[handlers.app]`.

@@ -1,13 +1,12 @@
 //! A response or a body on its way to the host.
 
-use super::super::{executor, has_body, trailer_names};
+use super::super::{executor, has_body, log, trailer_names};
 use super::bindings::squall::web::types::{
     Body as WebBody, BodyError as WebError, BodyStream, Response,
 };
 use super::bindings::{wit_future, wit_stream};
 use super::fields::Writer;
 use super::incoming::Ending;
-use super::log;
 use crate::Body;
 use crate::body::Content;
 use bytes::Bytes;

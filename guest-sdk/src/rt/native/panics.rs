@@ -8,7 +8,7 @@ pub(super) fn tell() {
         use std::sync::Once;
         static HOOK: Once = Once::new();
         HOOK.call_once(|| {
-            std::panic::set_hook(Box::new(|panic| super::log(format_args!("{panic}"))));
+            std::panic::set_hook(Box::new(|panic| super::super::log(format_args!("{panic}"))));
         });
     }
 }

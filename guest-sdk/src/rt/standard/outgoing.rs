@@ -1,8 +1,7 @@
 //! A response or a body on its way to the host.
 
-use super::super::{executor, has_body, trailer_names};
+use super::super::{executor, has_body, log, trailer_names};
 use super::incoming::Ending;
-use super::log;
 use crate::Body;
 use crate::body::Content;
 use bytes::Bytes;

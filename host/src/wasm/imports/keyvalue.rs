@@ -16,7 +16,7 @@ use wasmtime::component::{Access, HasData, Linker, Resource};
 
 mod bindings {
     wasmtime::component::bindgen!({
-        path: "wit",
+        path: "../guest-sdk/wit/deps/wasi-keyvalue.wit",
         world: "wasi:keyvalue/imports",
         imports: {
             "wasi:keyvalue/store.[drop]bucket": trappable,

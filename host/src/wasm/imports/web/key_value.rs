@@ -107,7 +107,14 @@ async fn ask<T>(
     work: impl AsyncFnOnce(Bucket) -> Result<T, StoreError>,
 ) -> Answer<T> {
     let call = caller(accessor);
-    let bucket = accessor.with(|mut access| access.get().buckets.get(name).cloned());
+    let bucket = accessor.with(|mut access| {
+        let data = access.get();
+        let bucket = data.buckets.get(name).cloned();
+        if bucket.is_err() {
+            data.outbound.reporter().no_bucket(name);
+        }
+        bucket
+    });
     let bucket = match bucket {
         Ok(bucket) => bucket,
         Err(error) => return Ok(Err(words(error))),
