@@ -61,6 +61,13 @@ mod tests {
     use super::*;
     use log::Level;
 
+    /// Outside of a component the host's functions end the process.
+    #[test]
+    fn the_host_is_asked_nothing_before_the_first_line() {
+        install();
+        assert_eq!(log::max_level(), world::MOST_VERBOSE);
+    }
+
     #[test]
     fn values_and_a_target_of_ones_own_are_fields() {
         let (name, tries) = ("Ada", 3);
