@@ -5,7 +5,7 @@ use crate::support::server::{Server, Site};
 use crate::support::upstream::Upstream;
 use crate::support::{SOON, eventually};
 use serde_json::Value;
-use squall_test_guests::{sdk_guest, sdk_http_guest};
+use squall_test_guests::{sdk_guest, standard_sdk_guest};
 
 fn serve(guest: &str, handler: &str) -> Server {
     Site::handler(&sdk_guest(guest), handler).start()
@@ -240,7 +240,7 @@ fn lines_of_the_crate_log_have_their_level_and_values() {
 
 #[test]
 fn on_other_hosts_lines_of_the_crate_log_are_on_stderr() {
-    let server = Site::handler(&sdk_http_guest("lines"), "").start();
+    let server = Site::handler(&standard_sdk_guest("lines"), "").start();
     assert_eq!(server.get("/levels").text(), "11100");
     assert_eq!(server.get("/values?Ada").text(), "logged");
     let lines = guest_lines(&server, 5);

@@ -5,9 +5,9 @@ use crate::support::server::{Server, Site, squall};
 use crate::support::state::{ask, begin, component, config, operations, talk, with_schema};
 use crate::support::versions::{reloads, trouble};
 use crate::support::{SOON, eventually, eventually_eq};
-use squall_test_guests::{sdk_guest, sdk_http_guest};
+use squall_test_guests::{sdk_guest, standard_sdk_guest};
 
-const WORLDS: [&str; 2] = ["sdk", "sdk_http"];
+const WORLDS: [&str; 3] = ["sdk", "sdk_core", "sdk_http"];
 
 fn serve(world: &str, handler: &str) -> Server {
     let site = Site::toml(&config("", "", handler));
@@ -125,7 +125,7 @@ fn a_swap_to_another_world_finds_what_was_kept() {
     let server = serve("sdk", "");
     assert_eq!(ask(&server, "/set?default&sdk&kept"), "set");
     let mut kept = vec!["sdk"];
-    for world in ["sdk_http", "state02", "state03", "sdk"] {
+    for world in ["sdk_http", "state02", "state03", "sdk_core"] {
         let mut bytes = component(world);
         if world == "state03" {
             bytes = with_schema(bytes, "1");
@@ -166,8 +166,8 @@ fn a_component_that_keeps_nothing_asks_for_no_buckets() {
     for (component, interface, keeps) in [
         (sdk_guest("lines"), "squall:web/key-value", false),
         (sdk_guest("state"), "squall:web/key-value", true),
-        (sdk_http_guest("lines"), "wasi:keyvalue/", false),
-        (sdk_http_guest("state"), "wasi:keyvalue/", true),
+        (standard_sdk_guest("lines"), "wasi:keyvalue/", false),
+        (standard_sdk_guest("state"), "wasi:keyvalue/", true),
     ] {
         let site = Site::handler(&component, "key_value = [\"default\"]");
         let (_, stdout, _) = squall(&["check", "."], site.folder.path());

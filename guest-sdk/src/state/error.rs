@@ -72,8 +72,9 @@ impl fmt::Display for StateError {
                 f,
                 "no grant names the bucket `{name}`; to grant it, add it to the handler in squall.toml: `key_value = [\"{name}\"]`"
             ),
-            Self::TooLarge(reason) => write!(f, "too large: {reason}"),
-            Self::Quota(reason) => write!(f, "no room: {reason}"),
+            Self::TooLarge(reason) | Self::Quota(reason) | Self::Unavailable(reason) => {
+                f.write_str(reason)
+            }
             Self::NotANumber => f.write_str(
                 "the value is no whole number in decimal digits, or would become too large for one",
             ),
@@ -81,7 +82,6 @@ impl fmt::Display for StateError {
             Self::Contended(key) => {
                 write!(f, "others have changed the key `{key}` again and again")
             }
-            Self::Unavailable(reason) => write!(f, "the store is unavailable: {reason}"),
             Self::Unsupported(what) => f.write_str(what),
         }
     }

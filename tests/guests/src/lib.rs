@@ -7,8 +7,7 @@ use std::sync::OnceLock;
 
 /// A guest of `tests/fixtures`, compiled.
 pub fn guest(name: &str) -> Vec<u8> {
-    let path = guest_path(name);
-    fs::read(&path).unwrap_or_else(|e| panic!("guest `{name}`: `{}`: {e}", path.display()))
+    read(&guest_path(name))
 }
 
 /// A guest of `tests/fixtures/sdk`, compiled for Squall.
@@ -17,30 +16,30 @@ pub fn sdk_guest(name: &str) -> Vec<u8> {
     let folder = FOLDER.get_or_init(|| {
         compile("tests/fixtures/sdk", "sdk", squall::build::TARGET, &["--examples"])
     });
-    read(folder, name)
+    read(&folder.join(format!("{name}.wasm")))
 }
 
-/// The same guest, compiled as a component of `wasi:http` for any host. Only those that are
-/// served by others too.
+/// The same guest, compiled as a component of `wasi:http` for any host; only those that a
+/// test wants so.
 pub fn standard_sdk_guest(name: &str) -> Vec<u8> {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     let folder = FOLDER.get_or_init(|| {
+        let guests = ["anywhere", "lines", "router", "state"].map(|name| ["--example", name]);
+        let which = [&["--features", "wasi-http"], guests.as_flattened()].concat();
         // In a folder of its own: its files have the names of the others.
-        let which = ["--features", "wasi-http", "--example", "anywhere", "--example", "router"];
         compile("tests/fixtures/sdk", "sdk-standard", squall::build::TARGET, &which)
     });
-    read(folder, name)
+    read(&folder.join(format!("{name}.wasm")))
 }
 
-/// The same with the SDK's feature `wasi-http`: `lines` or `state`.
-pub fn sdk_http_guest(name: &str) -> Vec<u8> {
+/// The same without WASI, as a core module: `state`.
+pub fn sdk_core_guest(name: &str) -> Vec<u8> {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     let folder = FOLDER.get_or_init(|| {
-        let guests = ["--features", "wasi-http", "--example", "lines", "--example", "state"];
-        compile("tests/fixtures/sdk", "sdk-http", squall::build::TARGET, &guests)
+        let guests = ["--example", "state"];
+        compile("tests/fixtures/sdk", "sdk", "wasm32-unknown-unknown", &guests)
     });
-    let path = folder.join(format!("{name}.wasm"));
-    fs::read(&path).unwrap_or_else(|e| panic!("guest `{name}`: `{}`: {e}", path.display()))
+    read(&folder.join(format!("{name}.wasm")))
 }
 
 /// The file of a guest of `tests/fixtures`. `NAME_core` is `NAME_web` without WASI, as a
@@ -88,9 +87,8 @@ pub fn scratch() -> PathBuf {
     target.unwrap_or_else(|| root().join("target")).join("guests")
 }
 
-fn read(folder: &Path, name: &str) -> Vec<u8> {
-    let path = folder.join(format!("{name}.wasm"));
-    fs::read(&path).unwrap_or_else(|e| panic!("guest `{name}`: `{}`: {e}", path.display()))
+fn read(path: &Path) -> Vec<u8> {
+    fs::read(path).unwrap_or_else(|e| panic!("the guest `{}`: {e}", path.display()))
 }
 
 fn components() -> &'static Path {

@@ -2,17 +2,18 @@
 
 use super::client::Wire;
 use super::server::Server;
-use squall_test_guests::{guest, sdk_guest, sdk_http_guest};
+use squall_test_guests::{guest, sdk_core_guest, sdk_guest, standard_sdk_guest};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// A guest that keeps what it is told to: `state02`, `state03`, or the SDK's, `sdk`, or
-/// with `wasi-http`, `sdk_http`.
+/// A guest that keeps what it is told to: `state02`, `state03`, or the SDK's: `sdk`, without
+/// WASI `sdk_core`, with `wasi-http` `sdk_http`.
 pub(crate) fn component(world: &str) -> Vec<u8> {
     match world {
         "sdk" => sdk_guest("state"),
-        "sdk_http" => sdk_http_guest("state"),
+        "sdk_core" => sdk_core_guest("state"),
+        "sdk_http" => standard_sdk_guest("state"),
         _ => guest(world),
     }
 }
