@@ -7,10 +7,47 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+/// Where a process runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cores {
+    First,
+    Second,
+    Both,
+}
+
+impl Cores {
+    pub(crate) fn count(self) -> usize {
+        match self {
+            Cores::First | Cores::Second => 1,
+            Cores::Both => 2,
+        }
+    }
+
+    /// `words` on these, with as many worker threads.
+    pub(crate) fn command(self, words: &[String]) -> Command {
+        let list = match self {
+            Cores::First => "0",
+            Cores::Second => "1",
+            Cores::Both => "0,1",
+        };
+        let mut pinned = Command::new("taskset");
+        pinned.args(["-c", list]).args(words);
+        pinned.env("TOKIO_WORKER_THREADS", self.count().to_string());
+        pinned
+    }
+}
+
 /// A running server. Dropping it ends it.
 pub(crate) struct Server {
     child: Child,
     pub address: SocketAddr,
+}
+
+/// In KiB: what is resident, and of that the share of this process in what it shares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Memory {
+    pub resident: u64,
+    pub proportional: u64,
 }
 
 /// A port that nobody uses at this moment.
@@ -25,14 +62,6 @@ pub(crate) fn raise_descriptors() -> u64 {
     // What cannot be raised stays.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
-}
-
-/// `command` on one core with one worker thread.
-pub(crate) fn pinned(core: usize, command: &[String]) -> Command {
-    let mut pinned = Command::new("taskset");
-    pinned.args(["-c", &core.to_string()]).args(command);
-    pinned.env("TOKIO_WORKER_THREADS", "1");
-    pinned
 }
 
 impl Server {
@@ -57,13 +86,21 @@ impl Server {
         Ok(server)
     }
 
-    /// Resident memory, in KiB.
-    pub(crate) fn memory(&self) -> Result<u64> {
-        // `taskset` becomes the program that it starts.
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let number = line.and_then(|line| line.trim().split(' ').next()?.parse().ok());
-        number.context("no VmRSS in /proc")
+    pub(crate) fn memory(&self) -> Result<Memory> {
+        let smaps = fs::read_to_string(self.about("smaps_rollup"))?;
+        memory(&smaps).context("no sums in /proc")
+    }
+
+    /// What all its threads have computed so far, in the system's name too.
+    pub(crate) fn computed(&self) -> Result<Duration> {
+        let stat = fs::read_to_string(self.about("stat"))?;
+        let ticks = ticks(&stat).context("no times in /proc")?;
+        Ok(Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64))
+    }
+
+    /// `taskset` becomes the program that it starts, so the child is the server.
+    fn about(&self, what: &str) -> String {
+        format!("/proc/{}/{what}", self.child.id())
     }
 }
 
@@ -92,4 +129,45 @@ fn text_of(mut log: File) -> Result<String> {
     let mut text = String::new();
     log.read_to_string(&mut text)?;
     Ok(text)
+}
+
+fn memory(smaps_rollup: &str) -> Option<Memory> {
+    let of = |label: &str| {
+        let line = smaps_rollup.lines().find_map(|line| line.strip_prefix(label))?;
+        line.split_whitespace().next()?.parse().ok()
+    };
+    Some(Memory { resident: of("Rss:")?, proportional: of("Pss:")? })
+}
+
+/// Those of user and system together. The name of a program, in parentheses, may hold
+/// anything.
+fn ticks(stat: &str) -> Option<u64> {
+    let (_, after_name) = stat.rsplit_once(')')?;
+    // `man 5 proc`: the state is field 3, these are 14 and 15.
+    let mut fields = after_name.split_whitespace().skip(14 - 3);
+    let mut next = || fields.next()?.parse::<u64>().ok();
+    Some(next()? + next()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_of_proc_are_understood() {
+        let text = "55d0c2e00000-7ffd5c9f2000 ---p 00000000 00:00 0    [rollup]
+Rss:               21432 kB
+Pss:               20011 kB
+Pss_Dirty:         12345 kB
+";
+        assert_eq!(memory(text), Some(Memory { resident: 21_432, proportional: 20_011 }));
+        assert_eq!(memory(""), None);
+    }
+
+    #[test]
+    fn a_name_does_not_move_the_times() {
+        let rest = "S 1 2 3 0 -1 4194304 9 9 9 9 700 45 8 8 20 0 3 0 99 1000 200";
+        assert_eq!(ticks(&format!("42 (squall) {rest}")), Some(745));
+        assert_eq!(ticks(&format!("42 (a) b 1 2) {rest}")), Some(745));
+    }
 }

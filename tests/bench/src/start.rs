@@ -26,7 +26,7 @@ pub(crate) fn measure() -> Result<()> {
             let site = site.to_str().context("a path that is text")?;
             let once = || -> Result<Duration> {
                 let port = free_port()?;
-                let words = squall_command(&squall, site, port);
+                let words = squall_command(&squall, site, port, "off");
                 let mut command = Command::new(&words[0]);
                 command.args(&words[1..]).args(options);
                 let began = Instant::now();

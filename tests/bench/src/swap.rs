@@ -2,16 +2,15 @@
 //! versions, and how long it takes from the rename of a file to the first answer
 //! of what is in it.
 
+use crate::client::{Client, ask, connect};
 use crate::process::{Server, free_port};
 use crate::subject::{squall, squall_command};
 use crate::table::Table;
 use crate::{note, print};
 use anyhow::{Context, Result};
 use bytes::Bytes;
-use http_body_util::{BodyExt, Empty};
-use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper::{Request, StatusCode};
-use hyper_util::rt::TokioIo;
+use http_body_util::Full;
+use hyper::Request;
 use squall_test_guests::{VERSION_ANSWER, version};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -21,7 +20,6 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
@@ -95,7 +93,7 @@ async fn run(world: &str, connections: usize, swaps: u32) -> Result<Seen> {
     std::fs::write(&file, version(world, 1))?;
     let port = free_port()?;
     let site = file.to_str().context("a path that is text")?.to_owned();
-    let words = squall_command(&squall()?, &site, port);
+    let words = squall_command(&squall()?, &site, port, "off");
     let mut command = Command::new(&words[0]);
     // A version that was compiled in an earlier run would not be compiled in this one.
     command.args(&words[1..]).arg("--no-cache");
@@ -144,7 +142,7 @@ async fn swap(file: &Path, bytes: &[u8], n: u32, counts: &Counts) -> Result<Dura
 /// Asks over one connection, again and again. A connection that the server ends
 /// between two requests is no failure; one that it ends within one is.
 async fn client(address: SocketAddr, pause: Duration, counts: Arc<Counts>) {
-    let mut sender: Option<SendRequest<Empty<Bytes>>> = None;
+    let mut sender: Option<Client> = None;
     while !counts.stop.load(Ordering::Relaxed) {
         if sender.as_mut().is_none_or(|sender| sender.is_closed()) {
             sender = connect(address).await.ok();
@@ -155,7 +153,7 @@ async fn client(address: SocketAddr, pause: Duration, counts: Arc<Counts>) {
             continue;
         };
         counts.requests.fetch_add(1, Ordering::Relaxed);
-        match ask(open).await {
+        match ask_for_version(open).await {
             Ok(body) => judge(&body, &counts),
             Err(_) => {
                 counts.failed.fetch_add(1, Ordering::Relaxed);
@@ -168,20 +166,9 @@ async fn client(address: SocketAddr, pause: Duration, counts: Arc<Counts>) {
     }
 }
 
-async fn connect(address: SocketAddr) -> Result<SendRequest<Empty<Bytes>>> {
-    let stream = TcpStream::connect(address).await?;
-    stream.set_nodelay(true)?;
-    let (sender, connection) = handshake(TokioIo::new(stream)).await?;
-    tokio::spawn(connection);
-    Ok(sender)
-}
-
-async fn ask(sender: &mut SendRequest<Empty<Bytes>>) -> Result<Bytes> {
-    sender.ready().await?;
-    let request = Request::get("/").header("host", "bench").body(Empty::new())?;
-    let response = sender.send_request(request).await?;
-    anyhow::ensure!(response.status() == StatusCode::OK, "status {}", response.status());
-    Ok(response.into_body().collect().await?.to_bytes())
+async fn ask_for_version(client: &mut Client) -> Result<Bytes> {
+    let request = Request::get("/").header("host", "bench").body(Full::default())?;
+    ask(client, request).await
 }
 
 fn judge(body: &[u8], counts: &Counts) {

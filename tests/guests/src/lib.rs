@@ -12,11 +12,7 @@ pub fn guest(name: &str) -> Vec<u8> {
 
 /// A guest of `tests/fixtures/sdk`, compiled for Squall.
 pub fn sdk_guest(name: &str) -> Vec<u8> {
-    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
-    let folder = FOLDER.get_or_init(|| {
-        compile("tests/fixtures/sdk", "sdk", squall::build::TARGET, &["--examples"])
-    });
-    read(&folder.join(format!("{name}.wasm")))
+    read(&sdk_guest_path(name))
 }
 
 /// The same guest, compiled as a component of `wasi:http` for any host; only those that a
@@ -32,22 +28,20 @@ pub fn standard_sdk_guest(name: &str) -> Vec<u8> {
     read(&folder.join(format!("{name}.wasm")))
 }
 
-/// The same without WASI, as a core module: `state`.
-pub fn sdk_core_guest(name: &str) -> Vec<u8> {
-    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
-    let folder = FOLDER.get_or_init(|| {
-        let guests = ["--example", "state"];
-        compile("tests/fixtures/sdk", "sdk", "wasm32-unknown-unknown", &guests)
-    });
-    read(&folder.join(format!("{name}.wasm")))
-}
-
 /// The file of a guest of `tests/fixtures`. `NAME_core` is `NAME_web` without WASI, as a
 /// core module.
 pub fn guest_path(name: &str) -> PathBuf {
     match name.strip_suffix("_core") {
         Some(name) => core_modules().join(format!("{name}_web.wasm")),
         None => components().join(format!("{name}.wasm")),
+    }
+}
+
+/// The file of a guest of `tests/fixtures/sdk`. `NAME_core` is `NAME` as a core module.
+pub fn sdk_guest_path(name: &str) -> PathBuf {
+    match name.strip_suffix("_core") {
+        Some(name) => sdk_core_modules().join(format!("{name}.wasm")),
+        None => sdk_components().join(format!("{name}.wasm")),
     }
 }
 
@@ -102,6 +96,22 @@ fn core_modules() -> &'static Path {
     FOLDER.get_or_init(|| {
         let guests = ["hello_web", "sdk_web", "version_web"].map(|name| ["--example", name]);
         compile("tests/fixtures", "", "wasm32-unknown-unknown", guests.as_flattened())
+    })
+}
+
+fn sdk_components() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        compile("tests/fixtures/sdk", "sdk", squall::build::TARGET, &["--examples"])
+    })
+}
+
+/// Only what somebody asks for.
+fn sdk_core_modules() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        let guests = ["json", "state"].map(|name| ["--example", name]);
+        compile("tests/fixtures/sdk", "sdk", "wasm32-unknown-unknown", guests.as_flattened())
     })
 }
 

@@ -2,7 +2,7 @@
 
 use super::client::Wire;
 use super::server::Server;
-use squall_test_guests::{guest, sdk_core_guest, sdk_guest, standard_sdk_guest};
+use squall_test_guests::{guest, sdk_guest, standard_sdk_guest};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use std::time::Duration;
 pub(crate) fn component(world: &str) -> Vec<u8> {
     match world {
         "sdk" => sdk_guest("state"),
-        "sdk_core" => sdk_core_guest("state"),
+        "sdk_core" => sdk_guest("state_core"),
         "sdk_http" => standard_sdk_guest("state"),
         _ => guest(world),
     }
