@@ -155,6 +155,8 @@ pub mod squall {
                 pub length: ::core::option::Option<u64>,
                 /// Resolves after the last byte: with the trailers, if there are any, or with what
                 /// the body broke off for. A body whose writer is dropped is broken off.
+                /// Contents that are passed on as the host gave them end as they came, with their own
+                /// trailers, whatever stands here.
                 pub ending: wit_bindgen::rt::async_support::FutureReader<
                     ::core::result::Result<::core::option::Option<Fields>, BodyError>,
                 >,
