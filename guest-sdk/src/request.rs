@@ -42,7 +42,10 @@ use std::net::IpAddr;
 /// assert_eq!(comment(request).await.unwrap(), "on 7: Nice");
 /// # });
 /// ```
-pub struct Request {
+// Boxed, because it changes hands several times, and futures keep room for each.
+pub struct Request(Box<Parts>);
+
+struct Parts {
     method: OnceCell<Method>,
     uri: OnceCell<Uri>,
     headers: OnceCell<HeaderMap>,
@@ -68,18 +71,18 @@ struct Told {
 
 impl Request {
     pub(crate) fn from_raw(raw: RawRequest) -> Self {
-        Self {
+        Self(Box::new(Parts {
             method: OnceCell::new(),
             uri: OnceCell::new(),
             headers: OnceCell::new(),
             source: Source::Host(raw),
             made: Told::default(),
-        }
+        }))
     }
 
     /// The method.
     pub fn method(&self) -> &Method {
-        self.method.get_or_init(|| match &self.source {
+        self.0.method.get_or_init(|| match &self.0.source {
             Source::Host(raw) => raw.method(),
             Source::Made(_) => Method::GET,
         })
@@ -88,7 +91,7 @@ impl Request {
     /// The path and the query, as the client sent them. For the whole address see
     /// [`url`](Request::url).
     pub fn uri(&self) -> &Uri {
-        self.uri.get_or_init(|| match &self.source {
+        self.0.uri.get_or_init(|| match &self.0.source {
             Source::Host(raw) => raw.uri(),
             Source::Made(_) => Uri::default(),
         })
@@ -104,7 +107,7 @@ impl Request {
     /// assert_eq!(Request::from(request).url(), "http://example.org/a?b");
     /// ```
     pub fn url(&self) -> Uri {
-        match &self.source {
+        match &self.0.source {
             Source::Host(raw) => raw.url(),
             Source::Made(_) => {
                 let host = self.header(header::HOST.as_str());
@@ -129,7 +132,7 @@ impl Request {
     /// What the server itself adds to tell the handler things (`squall-*`) is not
     /// among them; there are methods for that.
     pub fn headers(&self) -> &HeaderMap {
-        self.headers.get_or_init(|| match &self.source {
+        self.0.headers.get_or_init(|| match &self.0.source {
             Source::Host(raw) => raw.headers(),
             Source::Made(_) => HeaderMap::new(),
         })
@@ -146,8 +149,8 @@ impl Request {
     /// assert_eq!(request.header("cookie"), None);
     /// ```
     pub fn header(&self, name: &str) -> Option<Cow<'_, str>> {
-        if self.headers.get().is_none()
-            && let Source::Host(raw) = &self.source
+        if self.0.headers.get().is_none()
+            && let Source::Host(raw) = &self.0.source
         {
             return raw.header(name).and_then(text).map(Cow::Owned);
         }
@@ -185,7 +188,7 @@ impl Request {
 
     /// The body, to be read chunk by chunk or passed on.
     pub fn into_body(self) -> Body {
-        match self.source {
+        match self.0.source {
             Source::Host(raw) => raw.into_body(),
             Source::Made(body) => body,
         }
@@ -221,7 +224,7 @@ impl Request {
         *request.method_mut() = self.method().clone();
         *request.uri_mut() = self.uri().clone();
         self.headers();
-        if let Some(headers) = self.headers.take() {
+        if let Some(headers) = self.0.headers.take() {
             *request.headers_mut() = headers;
         }
         *request.body_mut() = self.into_body();
@@ -236,13 +239,13 @@ fn text(value: Vec<u8>) -> Option<String> {
 impl<B: Into<Body>> From<http::Request<B>> for Request {
     fn from(request: http::Request<B>) -> Self {
         let (head, body) = request.into_parts();
-        Self {
+        Self(Box::new(Parts {
             method: head.method.into(),
             uri: head.uri.into(),
             headers: head.headers.into(),
             source: Source::Made(body.into()),
             made: Told::default(),
-        }
+        }))
     }
 }
 
@@ -250,9 +253,9 @@ impl<B: Into<Body>> From<http::Request<B>> for Request {
 impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Request")
-            .field("method", &self.method.get())
-            .field("uri", &self.uri.get())
-            .field("headers", &self.headers.get())
+            .field("method", &self.0.method.get())
+            .field("uri", &self.0.uri.get())
+            .field("headers", &self.0.headers.get())
             .finish_non_exhaustive()
     }
 }

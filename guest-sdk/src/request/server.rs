@@ -11,7 +11,7 @@ impl Request {
     /// a slash.
     pub fn capture(&self, name: &str) -> Option<Cow<'_, str>> {
         let is_named = |(known, _): &&(String, String)| known.eq_ignore_ascii_case(name);
-        match self.made.captures.iter().find(is_named) {
+        match self.0.made.captures.iter().find(is_named) {
             Some((_, value)) => Some(Cow::Borrowed(value)),
             None => self.raw()?.capture(name),
         }
@@ -28,13 +28,13 @@ impl Request {
     /// ```
     pub fn captures(&self) -> Vec<(String, String)> {
         let of_server = self.raw().map(RawRequest::captures).unwrap_or_default();
-        self.made.captures.iter().cloned().chain(of_server).collect()
+        self.0.made.captures.iter().cloned().chain(of_server).collect()
     }
 
     /// The path at which this handler is mounted, without a slash at the end:
     /// `/api`, or nothing at the root. Links within the handler begin with it.
     pub fn base_path(&self) -> Cow<'_, str> {
-        match &self.made.base_path {
+        match &self.0.made.base_path {
             Some(path) => Cow::Borrowed(path),
             None => self.raw().and_then(RawRequest::base_path).unwrap_or_default(),
         }
@@ -68,32 +68,32 @@ impl Request {
     /// The address of the client. The server decides what it is, also if there are
     /// proxies before it: those that it is told to trust say whom they were asked by.
     pub fn client_address(&self) -> Option<IpAddr> {
-        self.made.client_address.or_else(|| self.raw()?.client_address())
+        self.0.made.client_address.or_else(|| self.raw()?.client_address())
     }
 
     /// For tests: the same request, with a part of its path as the route names it.
     #[must_use]
     pub fn with_capture(mut self, name: &str, value: &str) -> Self {
-        self.made.captures.push((name.to_owned(), value.to_owned()));
+        self.0.made.captures.push((name.to_owned(), value.to_owned()));
         self
     }
 
     /// For tests: the same request to a handler that is mounted at `path`.
     #[must_use]
     pub fn with_base_path(mut self, path: &str) -> Self {
-        self.made.base_path = Some(path.to_owned());
+        self.0.made.base_path = Some(path.to_owned());
         self
     }
 
     /// For tests: the same request from a client at `address`.
     #[must_use]
     pub fn with_client_address(mut self, address: IpAddr) -> Self {
-        self.made.client_address = Some(address);
+        self.0.made.client_address = Some(address);
         self
     }
 
     fn raw(&self) -> Option<&RawRequest> {
-        match &self.source {
+        match &self.0.source {
             Source::Host(raw) => Some(raw),
             Source::Made(_) => None,
         }

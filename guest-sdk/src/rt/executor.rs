@@ -13,14 +13,16 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::{Context, Wake, Waker};
 
 /// Polls `handler` to its end, and after each poll those that it has woken.
-pub(super) async fn run<T>(handler: impl Future<Output = T>) -> T {
-    let mut handler = pin!(handler);
+///
+/// Pinned by the caller: a future that is handed over by value stays twice in the one that
+/// it is handed to, once as it came and once where it is polled.
+pub(super) async fn run<T>(mut handler: Pin<&mut impl Future<Output = T>>) -> T {
     let request = EXECUTOR.with(Executor::next_request);
     poll_fn(|cx| {
         // Nothing can run here yet: no poll happens inside another.
@@ -228,8 +230,13 @@ mod tests {
     use super::*;
     use futures_channel::oneshot;
     use futures_executor::block_on;
+    use std::pin::pin;
     use std::rc::Rc;
     use std::task::Poll;
+
+    fn serve<T>(handler: impl Future<Output = T>) -> T {
+        block_on(run(pin!(handler)))
+    }
 
     fn trace() -> (Rc<RefCell<Vec<&'static str>>>, impl Fn(&'static str) + Clone) {
         let trace = Rc::new(RefCell::new(Vec::new()));
@@ -243,7 +250,7 @@ mod tests {
     #[test]
     fn a_spawned_future_starts_when_the_handler_pauses() {
         let (trace, push) = trace();
-        block_on(run(async {
+        serve(async {
             let (sender, receiver) = oneshot::channel();
             let spawned = push.clone();
             spawn(async move {
@@ -253,7 +260,7 @@ mod tests {
             push("before");
             receiver.await.unwrap();
             push("after");
-        }));
+        });
         assert_eq!(*trace.borrow(), ["before", "spawned", "after"]);
     }
 
@@ -261,12 +268,12 @@ mod tests {
     fn a_spawned_future_goes_on_after_the_handler() {
         let (trace, push) = trace();
         let (sender, receiver) = oneshot::channel();
-        block_on(run(async {
+        serve(async {
             spawn(async move {
                 receiver.await.unwrap();
                 push("woken later");
             });
-        }));
+        });
         assert!(trace.borrow().is_empty());
         sender.send(()).unwrap();
         assert_eq!(*trace.borrow(), ["woken later"]);
@@ -276,7 +283,7 @@ mod tests {
     fn a_waker_never_polls_on_top_of_another_poll() {
         let (trace, push) = trace();
         let (sender, receiver) = oneshot::channel();
-        block_on(run(async {
+        serve(async {
             let second = push.clone();
             spawn(async move {
                 receiver.await.unwrap();
@@ -287,21 +294,21 @@ mod tests {
                 sender.send(()).unwrap();
                 push("has woken");
             });
-        }));
+        });
         assert_eq!(*trace.borrow(), ["wakes", "has woken", "woken"]);
     }
 
     #[test]
     fn a_cancelled_future_is_dropped() {
         let (sender, mut receiver) = oneshot::channel::<()>();
-        block_on(run(async {
+        serve(async {
             let id = spawn(async move {
                 let _sender = sender;
                 std::future::pending::<()>().await;
             });
             std::future::ready(()).await;
             cancel(id);
-        }));
+        });
         assert!(receiver.try_recv().is_err());
     }
 
@@ -314,10 +321,10 @@ mod tests {
             let _sender: oneshot::Sender<()> = sender;
             std::future::pending::<()>().await;
         };
-        block_on(run(async {
+        serve(async {
             spawn(hold(other));
-        }));
-        block_on(run(async {
+        });
+        serve(async {
             spawn(async move {
                 spawn(hold(nested));
                 hold(first).await;
@@ -329,21 +336,21 @@ mod tests {
             })
             .await;
             cancel_request();
-        }));
+        });
         assert!(first_lost.try_recv().is_err() && nested_lost.try_recv().is_err());
         assert_eq!(other_lost.try_recv(), Ok(None), "another request's goes on");
     }
 
     #[test]
     fn a_future_may_cancel_itself() {
-        block_on(run(async {
+        serve(async {
             let id = Rc::new(Cell::new(None));
             let own = Rc::clone(&id);
             id.set(Some(spawn(async move {
                 cancel(own.get().unwrap());
                 std::future::pending::<()>().await;
             })));
-        }));
+        });
         EXECUTOR
             .with(|executor| assert!(executor.tasks.borrow().places.iter().all(Option::is_none)));
     }

@@ -38,6 +38,7 @@ use crate::{Request, Response};
 use bindings::squall::web::log as host_log;
 use bindings::wasi::clocks::monotonic_clock;
 use log::{Level, LevelFilter};
+use std::pin::pin;
 
 /// What the macro puts beside a handler.
 #[doc(hidden)]
@@ -88,7 +89,8 @@ pub async fn serve(
     logger::install();
     let request = Request::from_raw(RawRequest::new(request));
     // What is left of a response is spawned, and must be begun in the same turn.
-    executor::run(async { gone::unless_gone(handler(request)).await.map(outgoing::response) }).await
+    let handler = pin!(handler(request));
+    executor::run(pin!(async { gone::unless_gone(handler).await.map(outgoing::response) })).await
 }
 
 /// Nanoseconds of a clock that never goes back.
@@ -122,5 +124,27 @@ fn host_level(level: Level) -> host_log::Level {
         Level::Info => host_log::Level::Info,
         Level::Debug => host_log::Level::Debug,
         Level::Trace => host_log::Level::Trace,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::IntoResponse;
+    use bindings::squall::web::types::{Body, Fields};
+    use std::future::pending;
+
+    /// Thousands may wait, each in the memory of its instance.
+    #[test]
+    fn a_handler_that_waits_has_its_future_in_memory_once() {
+        let head = Fields { text: Vec::new(), lengths: Vec::new() };
+        let request = GuestRequest { head, body: Body::Empty };
+        let serving = serve(request, async |_| {
+            let large = [1u8; 4000];
+            pending::<()>().await;
+            large.to_vec().into_response()
+        });
+        let size = size_of_val(&serving);
+        assert!(size < 5000, "{size}");
     }
 }

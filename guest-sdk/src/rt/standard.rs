@@ -34,6 +34,7 @@ use crate::{Request, Response};
 use log::{Level, LevelFilter};
 use std::fmt::Write as _;
 use std::io::{self, Write};
+use std::pin::pin;
 use wasip3::clocks::monotonic_clock;
 
 /// What the macro puts beside a handler.
@@ -80,11 +81,8 @@ pub async fn serve(
     handler: impl AsyncFnOnce(Request) -> Response,
 ) -> Result<GuestResponse, GuestError> {
     logger::install();
-    executor::run(async {
-        let request = Request::from_raw(RawRequest::new(request));
-        outgoing::response(handler(request).await)
-    })
-    .await
+    let handler = pin!(handler(Request::from_raw(RawRequest::new(request))));
+    executor::run(pin!(async { outgoing::response(handler.await) })).await
 }
 
 /// Nanoseconds of a clock that never goes back.
