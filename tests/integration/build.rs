@@ -4,6 +4,7 @@ use crate::support::server::{Site, squall};
 use squall_test_guests::root;
 use std::fs;
 use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A site with the crate `plugin` in it, whose `Cargo.toml` has `targets`.
 fn site(targets: &str) -> Site {
@@ -21,6 +22,13 @@ fn site(targets: &str) -> Site {
     site
 }
 
+/// Crates of one name have one place in the folder that cargo compiles into, so another
+/// test must not compile between this one's compiling and reading.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 const CDYLIB: &str = "[lib]\ncrate-type = [\"cdylib\"]";
 
 fn hello() -> String {
@@ -36,6 +44,7 @@ fn refused(site: &Site, args: &[&str]) -> String {
 
 #[test]
 fn build_compiles_a_crate_and_serve_serves_it() {
+    let _alone = alone();
     let site = site(CDYLIB);
     for command in ["serve", "limits", "check"] {
         let stderr = refused(&site, &[command, "plugin"]);
@@ -59,6 +68,7 @@ fn build_compiles_a_crate_and_serve_serves_it() {
 
 #[test]
 fn a_crate_is_compiled_with_its_own_settings() {
+    let _alone = alone();
     let site = site(CDYLIB);
     site.write("plugin/.cargo/config.toml", "[build]\nrustflags = [\"--cfg\", \"wanted\"]\n");
     let settings = "#[cfg(not(wanted))]\ncompile_error!(\"without its settings\");\n";
@@ -69,6 +79,7 @@ fn a_crate_is_compiled_with_its_own_settings() {
 
 #[test]
 fn only_a_library_makes_a_component() {
+    let _alone = alone();
     // A program compiles too, and would be put where its handler's component belongs.
     let program = "fn main() {}";
     for targets in ["", "[lib]\ncrate-type = [\"rlib\"]"] {
@@ -93,6 +104,7 @@ fn only_a_library_makes_a_component() {
 
 #[test]
 fn what_is_no_plugin_is_told_with_what_to_do() {
+    let _alone = alone();
     let site = site("");
     site.write("empty/.keep", "");
     let stderr = refused(&site, &["build", "empty"]);
@@ -119,6 +131,7 @@ fn what_is_no_plugin_is_told_with_what_to_do() {
 
 #[test]
 fn a_workspace_names_the_plugins_in_it() {
+    let _alone = alone();
     let site = Site::empty();
     let member = |name: &str, library: &str| {
         let package = format!("[package]\nname = \"{name}\"\nedition = \"2024\"\n{library}");
@@ -142,6 +155,7 @@ fn a_workspace_names_the_plugins_in_it() {
 
 #[test]
 fn a_manifest_stands_for_its_crate() {
+    let _alone = alone();
     let site = site("");
     let stderr = refused(&site, &["build", "plugin/Cargo.toml"]);
     assert!(stderr.contains("`plugin` makes no component"), "{stderr}");
@@ -179,6 +193,7 @@ fn with_programs(site: &Site, programs: &[(&str, &str)]) -> String {
 
 #[test]
 fn a_toolchain_that_is_missing_or_fails_is_told_of() {
+    let _alone = alone();
     let site = site(CDYLIB);
     let stderr = with_programs(&site, &[]);
     assert!(stderr.contains("`rustc` is not on the path; install Rust from"), "{stderr}");
@@ -189,6 +204,7 @@ fn a_toolchain_that_is_missing_or_fails_is_told_of() {
 
 #[test]
 fn a_missing_target_is_added_or_told_of() {
+    let _alone = alone();
     let site = site(CDYLIB);
     let sysroot = site.file("sysroot");
     let rustc = format!("echo '{}'", sysroot.display());
