@@ -16,6 +16,7 @@ mod build;
 mod clients;
 mod command_line;
 mod configs;
+mod deadlines;
 mod documents;
 mod folders;
 mod forwarded;

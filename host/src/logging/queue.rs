@@ -36,6 +36,9 @@ struct Shared<T> {
 #[derive(Debug)]
 struct State<T> {
     waiting: Vec<T>,
+    /// What the reader has taken and is not through with. It counts, so that a reader that
+    /// is held up holds no more than the queue's limit.
+    taken: usize,
     reader: Reader,
     closed: bool,
 }
@@ -49,7 +52,7 @@ enum Reader {
 }
 
 pub(super) fn queue<T>(limit: usize) -> (Sender<T>, Receiver<T>) {
-    let state = State { waiting: Vec::new(), reader: Reader::Busy, closed: false };
+    let state = State { waiting: Vec::new(), taken: 0, reader: Reader::Busy, closed: false };
     let shared = Arc::new(Shared { limit, state: Mutex::new(state), changed: Condvar::new() });
     (Sender(Arc::new(Open(shared.clone()))), Receiver(shared))
 }
@@ -58,7 +61,7 @@ impl<T> Sender<T> {
     pub(super) fn try_send(&self, item: T) -> Result<(), Full> {
         let shared = &self.0.0;
         let mut state = shared.state.lock();
-        if state.waiting.len() >= shared.limit {
+        if state.waiting.len() + state.taken >= shared.limit {
             return Err(Full);
         }
         state.waiting.push(item);
@@ -87,11 +90,12 @@ impl<T> Drop for Open<T> {
 }
 
 impl<T> Receiver<T> {
-    /// Waits for something to come and puts it into `items`, which is empty. False after
-    /// the last of it.
+    /// Waits for something to come and puts it into `items`, which is empty: by calling this
+    /// again the reader says that it is through. False after the last of it.
     pub(super) fn receive(&self, items: &mut Vec<T>) -> bool {
         let shared = &self.0;
         let mut state = shared.state.lock();
+        state.taken = 0;
         while state.waiting.is_empty() {
             if state.closed {
                 return false;
@@ -104,6 +108,7 @@ impl<T> Receiver<T> {
             shared.changed.wait_for(&mut state, TOGETHER);
         }
         std::mem::swap(&mut state.waiting, items);
+        state.taken = items.len();
         true
     }
 }
@@ -141,21 +146,24 @@ mod tests {
     }
 
     #[test]
-    fn a_full_queue_takes_nothing_and_has_room_again_once_it_is_read() {
-        let (sender, receiver) = queue(3);
-        for i in 0..3 {
+    fn a_full_queue_has_room_again_once_its_reader_is_through() {
+        let (sender, receiver) = queue(2);
+        for i in 0..2 {
             sender.try_send(i).unwrap();
         }
-        assert!(sender.try_send(3).is_err());
+        assert!(sender.try_send(2).is_err());
         let mut items = Vec::new();
         assert!(receiver.receive(&mut items));
-        assert_eq!(items, [0, 1, 2]);
-        sender.try_send(4).unwrap();
-        drop(sender);
-        items.clear();
-        assert!(receiver.receive(&mut items));
-        assert_eq!(items, [4]);
-        items.clear();
-        assert!(!receiver.receive(&mut items));
+        assert_eq!(items, [0, 1]);
+        assert!(sender.try_send(2).is_err(), "the reader has them still");
+        let reading = thread::spawn(move || {
+            items.clear();
+            assert!(receiver.receive(&mut items));
+            items
+        });
+        while sender.try_send(3).is_err() {
+            thread::yield_now();
+        }
+        assert_eq!(reading.join().unwrap(), [3]);
     }
 }
