@@ -230,3 +230,13 @@ fn a_missing_target_is_added_or_told_of() {
     let stderr = with_programs(&site, &[rustc, ("cargo", "exit 1")]);
     assert!(!stderr.contains(adding) && stderr.contains("does not compile"), "{stderr}");
 }
+
+#[test]
+fn a_site_that_is_not_built_yet_says_how() {
+    let _alone = alone();
+    let site = site(CDYLIB);
+    site.write("squall.toml", "[handlers.app]\ncomponent = \"app.wasm\"\nsource = \"plugin\"\n");
+    let stderr = refused(&site, &["check", "."]);
+    assert!(stderr.contains("there is no such file; `squall build` makes it of `"), "{stderr}");
+    assert!(stderr.contains("plugin`"), "{stderr}");
+}

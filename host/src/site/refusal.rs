@@ -60,7 +60,13 @@ pub(super) struct Problem {
 
 impl Problem {
     pub(super) fn of(name: &HandlerName, config: &HandlerConfig, error: &LoadError) -> Self {
-        let text = format!("handler `{name}`: `{}`: {error}", config.component.display());
+        let hint = match (error, &config.source) {
+            (LoadError::File(ReadError::Missing), Some(source)) => {
+                format!("; `squall build` makes it of `{}`", source.display())
+            }
+            _ => String::new(),
+        };
+        let text = format!("handler `{name}`: `{}`: {error}{hint}", config.component.display());
         Problem { text, blame: error.blame() }
     }
 
